@@ -1,1 +1,26 @@
+//! The host: tools found, calls admitted, resolved, run and answered.
+//!
+//! [`Host::call`] is the way of a call, step by step; [`Outcome`] is all that a front translates. The core knows
+//! neither HTTP servers nor terminals; what wasmtime is, only the runtime knows, and what a vault is, only the
+//! broker.
 
+#![forbid(unsafe_code)]
+
+mod admission;
+mod call;
+mod catalogue;
+pub mod config;
+pub mod conformance;
+mod host;
+
+pub use call::{Call, Failure, Finished, Interrupted, Outcome};
+pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
+pub use config::{Config, ConfigError};
+pub use host::{Host, HostError};
+
+pub use holster_broker as broker;
+pub use holster_runtime::{
+    Behaviour, CacheEntry, CacheError, CacheVerdict, CallError, CodeCache, Content, HostVisit,
+    Limits, Progress, ToolDefinition, ToolError, ToolOutput,
+};
+pub use holster_types as types;

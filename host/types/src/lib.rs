@@ -1,1 +1,22 @@
+//! The words that every part of the host shares: names, scopes, hosts, grants.
+//!
+//! A value of one of these types is valid: it was parsed once, at the edge, and nothing re-checks it.
+//! What a word *means* stands beside its type; how it is stored, resolved or enforced is left to the
+//! crates that do so. Nothing here does I/O.
 
+#![forbid(unsafe_code)]
+
+mod grant;
+mod hash;
+mod host_pattern;
+mod name;
+mod scopes;
+
+pub use grant::{CredentialHeader, Grant, GrantSecret};
+pub use hash::{ComponentHash, InvalidHash};
+pub use host_pattern::{HostPattern, InvalidHostPattern};
+pub use name::{ComponentName, InvalidName, ProfileName, ProviderId, TenantId, ThreadId, ToolName};
+pub use scopes::{Requirement, Scopes};
+
+/// Secrets are [`secrecy::SecretString`]s everywhere: zeroed when dropped, `[REDACTED]` when printed.
+pub use secrecy::{ExposeSecret, SecretString};

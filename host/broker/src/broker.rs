@@ -1,0 +1,417 @@
+//! The broker itself: what the core and the command line ask.
+//!
+//! Each public method is one question. What the configuration says goes before what the vault holds; the vault is
+//! not touched, nor made, before the first credential is asked for that the configuration does not serve.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use futures::future::try_join_all;
+use holster_types::{Grant, HostPattern, ProfileName, ProviderId, Requirement, Scopes, TenantId};
+
+use crate::BrokerError;
+use crate::configured::{ConfiguredCredential, SourceError};
+use crate::credential::{
+    Added, CredentialSecret, CredentialSummary, NewCredential, ProfileSummary, Source,
+};
+use crate::provider::Provider;
+use crate::providers::Providers;
+use crate::resolve::{Missing, Reason, Unmet};
+use crate::vault::{Held, KeyKeeper, Vault};
+
+/// What the broker works with.
+#[derive(Debug, Clone)]
+pub struct BrokerSettings {
+    /// The vault is in `vault/` in it. Made when the first credential is added.
+    pub data_folder: PathBuf,
+    /// The user's own providers, `*.toml`. May be missing.
+    pub provider_folder: Option<PathBuf>,
+    /// Profiles of the configuration, with the credentials that it names. They serve the tenant `local` alone:
+    /// the accounts of who runs the host are not those of who uses it.
+    pub configured: BTreeMap<ProfileName, BTreeMap<ProviderId, ConfiguredCredential>>,
+    /// More hosts that a provider's secrets may be sent to.
+    pub extra_hosts: BTreeMap<ProviderId, Vec<HostPattern>>,
+    /// The profile of calls that name none; it is known even when it is empty.
+    pub default_profile: ProfileName,
+}
+
+/// Whose credentials are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The user.
+    pub tenant: TenantId,
+    /// The persona of the user.
+    pub profile: ProfileName,
+}
+
+/// Providers, profiles and credentials.
+#[derive(Debug)]
+pub struct Broker {
+    providers: Providers,
+    configured: BTreeMap<ProfileName, BTreeMap<ProviderId, ConfiguredCredential>>,
+    default_profile: ProfileName,
+    vault: Vault,
+}
+
+/// A provider that a tool needs, with everything it needs there.
+struct Need<'a> {
+    provider: &'a Provider,
+    scopes: Scopes,
+}
+
+/// What stands behind one need: a grant, or the reason that there is none.
+type Answer = Result<Grant, Missing>;
+
+impl Broker {
+    /// Reads the providers and checks the configuration against them. Opens no vault. The vault's master key is
+    /// in its key file, unless the environment gives a passphrase or a key: see [`KeyKeeper`].
+    pub async fn open(settings: BrokerSettings) -> Result<Self, BrokerError> {
+        let keeper = crate::vault::keeper_from_environment(&settings.data_folder)?;
+        Self::open_with(settings, keeper).await
+    }
+
+    /// As [`Broker::open`], with a keeper of one's own for the vault's master key.
+    pub async fn open_with(
+        settings: BrokerSettings,
+        keeper: Box<dyn KeyKeeper>,
+    ) -> Result<Self, BrokerError> {
+        let BrokerSettings {
+            data_folder,
+            provider_folder,
+            configured,
+            extra_hosts,
+            default_profile,
+        } = settings;
+        let providers = tokio::task::spawn_blocking(move || {
+            Providers::read(provider_folder.as_deref(), extra_hosts)
+        })
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        for credentials in configured.values() {
+            for (id, credential) in credentials {
+                providers.get(id)?.admit(credential.kind())?;
+            }
+        }
+        Ok(Self {
+            providers,
+            configured,
+            default_profile,
+            vault: Vault::new(&data_folder, keeper),
+        })
+    }
+
+    /// All providers: those that came with the program, and the user's own.
+    pub fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
+    /// The vault, to verify it.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// A grant for each provider in `requirements`, in their order; or else all that is missing. Requirements of
+    /// one provider are united. A credential whose scopes nobody recorded serves any requirement: a static token
+    /// does not say what it allows, and the provider itself is the one to refuse.
+    pub async fn resolve(
+        &self,
+        owner: &Owner,
+        requirements: &[Requirement],
+    ) -> Result<Result<Vec<Grant>, Unmet>, BrokerError> {
+        let needs = self.unite(requirements)?;
+        let answers = try_join_all(needs.iter().map(|need| self.answer(owner, need))).await?;
+        if !answers.iter().any(Result::is_ok) {
+            self.check_profile(owner).await?;
+        }
+        let mut grants = Vec::with_capacity(answers.len());
+        let mut missing = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(grant) => grants.push(grant),
+                Err(lack) => missing.push(lack),
+            }
+        }
+        if missing.is_empty() {
+            Ok(Ok(grants))
+        } else {
+            Ok(Err(Unmet { missing }))
+        }
+    }
+
+    /// Puts a credential into the vault, in place of the one before. Refused where the configuration already
+    /// serves this profile and provider, since it would never be used.
+    pub async fn add(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+        credential: NewCredential,
+    ) -> Result<Added, BrokerError> {
+        self.providers
+            .get(provider)?
+            .admit(credential.secret.kind())?;
+        credential.check(provider)?;
+        self.refuse_configured(owner, provider)?;
+        Ok(self.vault.store(owner, provider, credential).await?)
+    }
+
+    /// Takes a credential out of the vault. Calls that already run keep their grant to their end.
+    pub async fn remove(&self, owner: &Owner, provider: &ProviderId) -> Result<(), BrokerError> {
+        if self.vault.remove(owner, provider).await? {
+            return Ok(());
+        }
+        self.refuse_configured(owner, provider)?;
+        Err(BrokerError::NotStored {
+            profile: owner.profile.clone(),
+            provider: provider.clone(),
+        })
+    }
+
+    /// The credentials of a tenant, sorted by profile and provider; of all profiles, or of one. What cannot be
+    /// used is listed with the reason.
+    pub async fn list(
+        &self,
+        tenant: &TenantId,
+        profile: Option<&ProfileName>,
+    ) -> Result<Vec<CredentialSummary>, BrokerError> {
+        let wanted = |name: &ProfileName| profile.is_none_or(|profile| profile == name);
+        let mut listed = Vec::new();
+        for (name, credentials) in self.configured_profiles(tenant) {
+            if wanted(name) {
+                listed.extend(
+                    credentials
+                        .iter()
+                        .map(|(id, credential)| summary(name, id, credential)),
+                );
+            }
+        }
+        let shadowed: BTreeSet<_> = listed
+            .iter()
+            .map(|entry: &CredentialSummary| (entry.profile.clone(), entry.provider.clone()))
+            .collect();
+        for mut entry in self.vault.list(tenant).await? {
+            if !wanted(&entry.profile) {
+                continue;
+            }
+            if shadowed.contains(&(entry.profile.clone(), entry.provider.clone())) {
+                entry.problem = Some("the configuration goes before it".to_owned());
+            } else if entry.problem.is_none() && self.providers.find(&entry.provider).is_none() {
+                entry.problem = Some("there is no such provider (any more)".to_owned());
+            }
+            listed.push(entry);
+        }
+        listed.sort_by(|a, b| (&a.profile, &a.provider).cmp(&(&b.profile, &b.provider)));
+        Ok(listed)
+    }
+
+    /// The profiles of a tenant: those of the configuration, those with a credential in the vault, and the default
+    /// one; sorted by name.
+    pub async fn profiles(&self, tenant: &TenantId) -> Result<Vec<ProfileSummary>, BrokerError> {
+        let mut found: BTreeMap<ProfileName, ProfileSummary> = BTreeMap::new();
+        let mut count = |name: &ProfileName, configured: bool, credentials: usize| {
+            let entry = found.entry(name.clone()).or_insert_with(|| ProfileSummary {
+                name: name.clone(),
+                configured: false,
+                credentials: 0,
+            });
+            entry.configured |= configured;
+            entry.credentials += credentials;
+        };
+        count(&self.default_profile, false, 0);
+        for (name, credentials) in self.configured_profiles(tenant) {
+            count(name, true, credentials.len());
+        }
+        for (name, credentials) in self.vault.profiles(tenant).await? {
+            count(&name, false, credentials);
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// The requirements, one for each provider.
+    fn unite(&self, requirements: &[Requirement]) -> Result<Vec<Need<'_>>, BrokerError> {
+        let mut needs: Vec<Need<'_>> = Vec::with_capacity(requirements.len());
+        for requirement in requirements {
+            match needs
+                .iter_mut()
+                .find(|need| need.provider.id == requirement.provider)
+            {
+                Some(need) => need.scopes = need.scopes.union(&requirement.scopes),
+                None => needs.push(Need {
+                    provider: self.providers.get(&requirement.provider)?,
+                    scopes: requirement.scopes.clone(),
+                }),
+            }
+        }
+        Ok(needs)
+    }
+
+    async fn answer(&self, owner: &Owner, need: &Need<'_>) -> Result<Answer, BrokerError> {
+        match self.configured(owner, &need.provider.id) {
+            Some(credential) => Ok(from_configuration(owner, need, credential).await),
+            None => self.from_vault(owner, need).await,
+        }
+    }
+
+    async fn from_vault(&self, owner: &Owner, need: &Need<'_>) -> Result<Answer, BrokerError> {
+        let held = match self.vault.find(owner, &need.provider.id).await {
+            Ok(Some(held)) => held,
+            Ok(None) => return Ok(Err(lack(owner, need, Reason::NotConnected))),
+            Err(error) if error.concerns_one_row() => {
+                let detail = error.to_string();
+                return Ok(Err(lack(owner, need, Reason::Unreadable { detail })));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(match unfit(need, held.scopes.as_ref(), held.expires_at) {
+            Some(reason) => Err(lack(owner, need, reason)),
+            None => Ok(grant(owner, need, &held)),
+        })
+    }
+
+    fn configured_profiles(
+        &self,
+        tenant: &TenantId,
+    ) -> impl Iterator<Item = (&ProfileName, &BTreeMap<ProviderId, ConfiguredCredential>)> {
+        let serves = *tenant == TenantId::local();
+        self.configured.iter().filter(move |_| serves)
+    }
+
+    fn configured(&self, owner: &Owner, provider: &ProviderId) -> Option<&ConfiguredCredential> {
+        if owner.tenant != TenantId::local() {
+            return None;
+        }
+        self.configured.get(&owner.profile)?.get(provider)
+    }
+
+    fn refuse_configured(&self, owner: &Owner, provider: &ProviderId) -> Result<(), BrokerError> {
+        match self.configured(owner, provider) {
+            None => Ok(()),
+            Some(credential) => Err(BrokerError::Configured {
+                profile: owner.profile.clone(),
+                provider: provider.clone(),
+                place: credential.place(),
+            }),
+        }
+    }
+
+    async fn check_profile(&self, owner: &Owner) -> Result<(), BrokerError> {
+        let Owner { tenant, profile } = owner;
+        let configured = *tenant == TenantId::local() && self.configured.contains_key(profile);
+        if configured || *profile == self.default_profile || profile.as_str() == "default" {
+            return Ok(());
+        }
+        let known: Vec<_> = self
+            .profiles(tenant)
+            .await?
+            .into_iter()
+            .map(|known| known.name)
+            .collect();
+        if known.contains(profile) {
+            return Ok(());
+        }
+        Err(BrokerError::UnknownProfile {
+            profile: profile.clone(),
+            known,
+        })
+    }
+}
+
+async fn from_configuration(
+    owner: &Owner,
+    need: &Need<'_>,
+    credential: &ConfiguredCredential,
+) -> Answer {
+    let remedy = |reason| Missing {
+        remedy: format!(
+            "see to it, or change `[profiles.{}.credentials.{}]` in the configuration",
+            owner.profile, need.provider.id
+        ),
+        ..lack(owner, need, reason)
+    };
+    if let Some(reason) = unfit(need, credential.scopes.as_ref(), None) {
+        return Err(remedy(reason));
+    }
+    let secret = read(credential).await.map_err(|error| {
+        remedy(Reason::Unreadable {
+            detail: error.to_string(),
+        })
+    })?;
+    let held = Held {
+        secret,
+        account: credential.account().map(str::to_owned),
+        scopes: credential.scopes.clone(),
+        expires_at: None,
+    };
+    Ok(grant(owner, need, &held))
+}
+
+async fn read(credential: &ConfiguredCredential) -> Result<CredentialSecret, SourceError> {
+    if !credential.is_in_file() {
+        return credential.read();
+    }
+    // A file may be on a disk that is slow or gone.
+    let source = credential.clone();
+    match tokio::task::spawn_blocking(move || source.read()).await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// Why a credential that is there does not serve.
+fn unfit(need: &Need<'_>, scopes: Option<&Scopes>, expires_at: Option<u64>) -> Option<Reason> {
+    if let Some(at) = expires_at.filter(|&at| at <= crate::vault::now()) {
+        return Some(Reason::Expired { at });
+    }
+    let missing = scopes?.missing(&need.scopes);
+    (!missing.is_empty()).then_some(Reason::LacksScopes { missing })
+}
+
+fn lack(owner: &Owner, need: &Need<'_>, reason: Reason) -> Missing {
+    let (provider, profile) = (need.provider.id.clone(), owner.profile.clone());
+    Missing {
+        remedy: format!("run `holster auth add {provider} --profile {profile}`"),
+        provider,
+        profile,
+        scopes: need.scopes.clone(),
+        reason,
+    }
+}
+
+fn grant(owner: &Owner, need: &Need<'_>, held: &Held) -> Grant {
+    let provider = need.provider;
+    Grant {
+        provider: provider.id.clone(),
+        profile: owner.profile.clone(),
+        account: held.account.clone(),
+        scopes: held.scopes.clone().unwrap_or_default(),
+        expires_at: held.expires_at,
+        secret: held.secret.grant(),
+        header: provider.header(held.secret.kind()),
+        hosts: provider.hosts.clone(),
+        environment: provider
+            .environment
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    }
+}
+
+fn summary(
+    profile: &ProfileName,
+    provider: &ProviderId,
+    credential: &ConfiguredCredential,
+) -> CredentialSummary {
+    CredentialSummary {
+        profile: profile.clone(),
+        provider: provider.clone(),
+        kind: credential.kind(),
+        account: credential.account().map(str::to_owned),
+        scopes: credential.scopes.clone(),
+        expires_at: None,
+        created_at: None,
+        updated_at: None,
+        source: Source::Configured {
+            place: credential.place(),
+        },
+        problem: credential.read().err().map(|error| error.to_string()),
+    }
+}

@@ -1,0 +1,546 @@
+//! The vault: credentials at rest.
+//!
+//! Rows of ciphertext in SQLite, each bound to its tenant, profile, provider and generation, under a key that a
+//! [`KeyKeeper`] unlocks. Nothing is opened, and nothing made, before it is needed. What was read is kept in memory
+//! for as long as nobody wrote to the database, this process or another.
+//!
+//! What the binding cannot show: a whole row, generation and all, that somebody puts back as it once was. This
+//! process refuses a generation below one that it has seen; after a restart the old row is as good as a restored
+//! backup.
+
+mod cipher;
+mod keeper;
+mod store;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use holster_types::{ProfileName, ProviderId, Scopes, TenantId};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+pub use cipher::Key;
+pub(crate) use keeper::keeper_from_environment;
+pub use keeper::{EnvironmentKey, KeeperRecord, KeyFile, KeyKeeper, Passphrase};
+
+use crate::Owner;
+use crate::credential::{
+    Added, CredentialKind, CredentialSecret, CredentialSummary, NewCredential, Source,
+};
+use crate::private::PrivateFileError;
+use store::{Store, StoredRow};
+
+/// The vault's folder in the data folder.
+const FOLDER: &str = "vault";
+
+/// For so long a credential is used without asking the database whether somebody replaced or removed it.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// Why the vault cannot be used. No text holds a secret.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum VaultError {
+    #[error("the vault {} cannot be used: {error}; see that its folder is there and can be written to", .path.display())]
+    Unusable {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("the vault {} cannot be made: {error}", .path.display())]
+    Make {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error(
+        "others than its owner may use {} (mode {mode:04o}), which belongs to the vault; run `chmod {right} {}`",
+        .path.display(), .path.display()
+    )]
+    Shared {
+        path: PathBuf,
+        mode: u32,
+        right: &'static str,
+    },
+    #[error(
+        "the vault {} is damaged ({detail}); put it back from a backup, or move it away and add the credentials again",
+        .path.display()
+    )]
+    Damaged { path: PathBuf, detail: String },
+    #[error("the vault {} was written by a newer Holster; update this one", .path.display())]
+    Newer { path: PathBuf },
+    #[error("the vault {} is held by another process for too long; see what it does, and try again", .path.display())]
+    Busy { path: PathBuf },
+    #[error("the vault {} cannot grow: the disk is full; nothing was changed", .path.display())]
+    Full { path: PathBuf },
+    #[error("the vault {} cannot be written to; see who owns it and whether the disk is read-only", .path.display())]
+    ReadOnly { path: PathBuf },
+    #[error("the vault {}: {detail}", .path.display())]
+    Database { path: PathBuf, detail: String },
+    #[error(
+        "{keeper} does not open the vault {}; it is another vault's, or was changed: put the right one back, \
+         or move the vault away and add the credentials again",
+        .path.display()
+    )]
+    WrongKey { path: PathBuf, keeper: KeeperRecord },
+    #[error("the vault is locked with {keeper}, and that was not given")]
+    OtherKeeper { keeper: KeeperRecord },
+    #[error("the vault's key file {} does not serve: {error}", .path.display())]
+    KeyFile {
+        path: PathBuf,
+        #[source]
+        error: KeyFileError,
+    },
+    #[error(
+        "the vault's key file {} is missing; put it back from a backup, or move the vault away and add the \
+         credentials again",
+        .path.display()
+    )]
+    KeyFileMissing { path: PathBuf },
+    #[error("the vault's key file {} holds no key of 32 bytes in base64; put it back from a backup", .path.display())]
+    KeyFileContent { path: PathBuf },
+    #[error(
+        "the variable `{name}` does not hold what it should: `HOLSTER_VAULT_KEY` is 32 bytes in base64, as \
+             `openssl rand -base64 32` makes them, and `HOLSTER_VAULT_PASSPHRASE` is text"
+    )]
+    KeyVariable { name: &'static str },
+    #[error(
+        "`HOLSTER_VAULT_KEY` and `HOLSTER_VAULT_PASSPHRASE` are both set; unset the one that is not the vault's"
+    )]
+    TwoKeepers,
+    #[error("a passphrase for the vault has at least 12 characters")]
+    ShortPassphrase,
+    #[error(
+        "the vault's key cannot be made from the passphrase: its parameters in the vault are not sound, or there \
+             is not enough memory"
+    )]
+    Derivation,
+    #[error("the `{provider}` credential of profile `{profile}` {problem}")]
+    Row {
+        profile: ProfileName,
+        provider: ProviderId,
+        problem: RowProblem,
+    },
+}
+
+/// Why a key file does not serve.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct KeyFileError(#[from] PrivateFileError);
+
+/// What is wrong with one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum RowProblem {
+    #[error("was altered in the vault, or moved there from another place")]
+    Altered,
+    #[error("is older in the vault than it was before: somebody has put an old one back")]
+    RolledBack,
+    #[error("is of a kind that this Holster does not know")]
+    Unknown,
+}
+
+impl VaultError {
+    /// Whether all other credentials are as good as before.
+    pub(crate) fn concerns_one_row(&self) -> bool {
+        matches!(self, Self::Row { .. })
+    }
+
+    fn damaged(path: &Path, detail: &str) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    /// What SQLite says about the database at `path`.
+    fn of(path: &Path, error: sqlx::Error) -> Self {
+        let path = path.to_owned();
+        let detail = match &error {
+            sqlx::Error::Database(database) => database.message().to_owned(),
+            other => other.to_string(),
+        };
+        // https://sqlite.org/rescode.html: the low byte is the kind of the failure.
+        let code = match &error {
+            sqlx::Error::Database(database) => {
+                database.code().and_then(|code| code.parse::<u32>().ok())
+            }
+            _ => None,
+        };
+        match code.map(|code| code & 0xff) {
+            Some(5 | 6) => Self::Busy { path },
+            Some(8 | 14) => Self::ReadOnly { path },
+            Some(11 | 26) => Self::Damaged { path, detail },
+            Some(13) => Self::Full { path },
+            _ => Self::Database { path, detail },
+        }
+    }
+}
+
+/// A credential, out of the vault or the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) secret: CredentialSecret,
+    pub(crate) account: Option<String>,
+    pub(crate) scopes: Option<Scopes>,
+    pub(crate) expires_at: Option<u64>,
+}
+
+/// What a look at the whole vault found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VaultReport {
+    /// The database.
+    pub path: PathBuf,
+    /// Who keeps the master key, in words; `None` if there is no vault yet.
+    pub keeper: Option<String>,
+    /// How many credentials open.
+    pub credentials: usize,
+    /// What is wrong; empty if nothing is.
+    pub problems: Vec<String>,
+}
+
+/// The encrypted store of credentials.
+#[derive(Debug)]
+pub struct Vault {
+    path: PathBuf,
+    keeper: Arc<dyn KeyKeeper>,
+    /// Held while the store is opened: making a key out of a passphrase is dear.
+    opening: Mutex<()>,
+    store: OnceLock<Store>,
+    cache: RwLock<Cache>,
+}
+
+type CacheKey = (TenantId, ProfileName, ProviderId);
+
+#[derive(Debug, Default)]
+struct Cache {
+    /// The version of the data that `held` is from.
+    version: Option<i64>,
+    fresh_until: Option<Instant>,
+    /// How often this process has written.
+    writes: u64,
+    held: HashMap<CacheKey, Arc<Held>>,
+    /// The newest generation that was seen of each credential.
+    newest: HashMap<CacheKey, i64>,
+}
+
+impl Vault {
+    pub(crate) fn new(data_folder: &Path, keeper: Box<dyn KeyKeeper>) -> Self {
+        Self {
+            path: data_folder.join(FOLDER).join("credentials.db"),
+            keeper: keeper.into(),
+            opening: Mutex::new(()),
+            store: OnceLock::new(),
+            cache: RwLock::default(),
+        }
+    }
+
+    /// The credential, if there is one. A replacement or removal by another process is seen 100 ms later, at the
+    /// latest; a credential that was not there before, at once.
+    pub(crate) async fn find(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+    ) -> Result<Option<Arc<Held>>, VaultError> {
+        let key = (
+            owner.tenant.clone(),
+            owner.profile.clone(),
+            provider.clone(),
+        );
+        let (cached, known, writes) = self.cached(&key);
+        if let Some((held, true)) = cached {
+            return Ok(Some(held));
+        }
+        let Some(store) = self.existing().await? else {
+            return Ok(None);
+        };
+        // Kept until what was read is remembered, or else a later reader's newer row would look like a rollback.
+        let mut reader = store.reader().await;
+        let version = reader.version().await?;
+        if let Some((held, _)) = cached.filter(|_| known == Some(version)) {
+            self.confirm(writes);
+            return Ok(Some(held));
+        }
+        let failed = |problem| row_error(owner, provider, problem);
+        let Some(row) = reader
+            .row(owner, provider)
+            .await?
+            .transpose()
+            .map_err(failed)?
+        else {
+            self.forget(&key);
+            return Ok(None);
+        };
+        let held = Arc::new(store.unseal(&owner.tenant, &row).map_err(failed)?);
+        self.remember(key, version, writes, row.generation, &held)
+            .map_err(failed)?;
+        Ok(Some(held))
+    }
+
+    /// Writes a credential, in place of the one before. Makes the vault if there is none.
+    pub(crate) async fn store(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+        credential: NewCredential,
+    ) -> Result<Added, VaultError> {
+        let store = self.made().await?;
+        let added = store
+            .put(owner, provider, &credential, seconds(now()))
+            .await;
+        self.has_written();
+        added
+    }
+
+    /// Deletes a credential; `false` if there was none.
+    pub(crate) async fn remove(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+    ) -> Result<bool, VaultError> {
+        let Some(store) = self.existing().await? else {
+            return Ok(false);
+        };
+        let removed = store.delete(owner, provider).await;
+        self.has_written();
+        removed
+    }
+
+    /// What may be shown of a tenant's credentials; a row that does not open comes with its problem.
+    pub(crate) async fn list(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Vec<CredentialSummary>, VaultError> {
+        let Some(store) = self.existing().await? else {
+            return Ok(Vec::new());
+        };
+        let mut reader = store.reader().await;
+        let mut listed = Vec::new();
+        for row in reader.rows(tenant).await? {
+            match row {
+                Ok(row) => listed.push(self.summary(store, tenant, row)),
+                // Without names there is no line to show it in.
+                Err(problem) => tracing::warn!(
+                    "a credential in the vault {} {problem}",
+                    self.path.display()
+                ),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// The profiles of a tenant, each with the number of its credentials.
+    pub(crate) async fn profiles(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Vec<(ProfileName, usize)>, VaultError> {
+        match self.existing().await? {
+            Some(store) => store.reader().await.profiles(tenant).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Opens everything, and says what does not. Changes nothing.
+    pub async fn verify(&self) -> Result<VaultReport, VaultError> {
+        let mut report = VaultReport {
+            path: self.path.clone(),
+            keeper: None,
+            credentials: 0,
+            problems: Vec::new(),
+        };
+        let Some(store) = self.existing().await? else {
+            return Ok(report);
+        };
+        report.keeper = Some(store.keeper.to_string());
+        let mut reader = store.reader().await;
+        report.problems = reader.integrity().await?;
+        for tenant in reader.tenants().await? {
+            let tenant = match tenant {
+                Ok(tenant) => tenant,
+                Err(name) => {
+                    report.problems.push(format!(
+                        "`{}` is not the id of a tenant",
+                        name.escape_debug()
+                    ));
+                    continue;
+                }
+            };
+            for row in reader.rows(&tenant).await? {
+                match row.map(|row| (self.problem(store, &tenant, &row), row)) {
+                    Ok((None, _)) => report.credentials += 1,
+                    Ok((Some(problem), row)) => {
+                        let StoredRow {
+                            profile, provider, ..
+                        } = row;
+                        report
+                            .problems
+                            .push(format!("the `{provider}` credential of profile `{profile}` of `{tenant}` {problem}"));
+                    }
+                    Err(problem) => report
+                        .problems
+                        .push(format!("a credential of `{tenant}` {problem}")),
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// The database, if there is one.
+    async fn existing(&self) -> Result<Option<&Store>, VaultError> {
+        if let Some(store) = self.store.get() {
+            return Ok(Some(store));
+        }
+        let _one = self.opening.lock().await;
+        if self.store.get().is_none()
+            && let Some(store) = Store::open(&self.path, &self.keeper, false).await?
+        {
+            self.store
+                .set(store)
+                .expect("the lock lets one open at a time");
+        }
+        Ok(self.store.get())
+    }
+
+    /// The database, made if there is none.
+    async fn made(&self) -> Result<&Store, VaultError> {
+        if let Some(store) = self.existing().await? {
+            return Ok(store);
+        }
+        let _one = self.opening.lock().await;
+        if self.store.get().is_none()
+            && let Some(store) = Store::open(&self.path, &self.keeper, true).await?
+        {
+            self.store
+                .set(store)
+                .expect("the lock lets one open at a time");
+        }
+        Ok(self
+            .store
+            .get()
+            .expect("a database that is to be made is there"))
+    }
+
+    fn summary(&self, store: &Store, tenant: &TenantId, row: StoredRow) -> CredentialSummary {
+        let problem = self.problem(store, tenant, &row).map(|problem| {
+            let (profile, provider) = (&row.profile, &row.provider);
+            format!(
+                "it {problem}; add it again with `holster auth add {provider} --profile {profile}`"
+            )
+        });
+        let time = |at: i64| u64::try_from(at).ok();
+        CredentialSummary {
+            kind: CredentialKind::parse(&row.kind).unwrap_or(CredentialKind::ApiKey),
+            scopes: row
+                .scopes
+                .as_deref()
+                .and_then(|scopes| serde_json::from_str(scopes).ok()),
+            expires_at: row.expires_at.and_then(time),
+            created_at: time(row.created_at),
+            updated_at: time(row.updated_at),
+            profile: row.profile,
+            provider: row.provider,
+            account: row.account,
+            source: Source::Vault,
+            problem,
+        }
+    }
+
+    fn problem(&self, store: &Store, tenant: &TenantId, row: &StoredRow) -> Option<RowProblem> {
+        let key = (tenant.clone(), row.profile.clone(), row.provider.clone());
+        let newest = self
+            .cache
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .newest
+            .get(&key)
+            .copied();
+        match store.unseal(tenant, row) {
+            Err(problem) => Some(problem),
+            Ok(_) if newest.is_some_and(|newest| row.generation < newest) => {
+                Some(RowProblem::RolledBack)
+            }
+            Ok(_) => None,
+        }
+    }
+
+    /// What is cached under `key` and whether it may be used unasked; the version of the data that it is from; and
+    /// how often this process has written.
+    #[expect(clippy::type_complexity, reason = "one reader, right above")]
+    fn cached(&self, key: &CacheKey) -> (Option<(Arc<Held>, bool)>, Option<i64>, u64) {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        let fresh = cache
+            .fresh_until
+            .is_some_and(|until| Instant::now() < until);
+        (
+            cache.held.get(key).map(|held| (Arc::clone(held), fresh)),
+            cache.version,
+            cache.writes,
+        )
+    }
+
+    /// Nothing was written: what is cached is good for another while, unless this process has written since.
+    fn confirm(&self, writes: u64) {
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        if cache.writes == writes {
+            cache.fresh_until = Some(Instant::now() + FRESH);
+        }
+    }
+
+    fn remember(
+        &self,
+        key: CacheKey,
+        version: i64,
+        writes: u64,
+        generation: i64,
+        held: &Arc<Held>,
+    ) -> Result<(), RowProblem> {
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        let newest = cache.newest.entry(key.clone()).or_insert(generation);
+        if generation < *newest {
+            return Err(RowProblem::RolledBack);
+        }
+        *newest = generation;
+        if cache.version != Some(version) {
+            cache.held.clear();
+            cache.version = Some(version);
+        }
+        if cache.writes == writes {
+            cache.held.insert(key, Arc::clone(held));
+            cache.fresh_until = Some(Instant::now() + FRESH);
+        }
+        Ok(())
+    }
+
+    fn forget(&self, key: &CacheKey) {
+        self.cache
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .held
+            .remove(key);
+    }
+
+    /// Whatever is cached has to be asked for again.
+    fn has_written(&self) {
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        cache.writes += 1;
+        cache.fresh_until = None;
+    }
+}
+
+fn row_error(owner: &Owner, provider: &ProviderId, problem: RowProblem) -> VaultError {
+    VaultError::Row {
+        profile: owner.profile.clone(),
+        provider: provider.clone(),
+        problem,
+    }
+}
+
+/// Seconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+fn seconds(time: u64) -> i64 {
+    i64::try_from(time).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,123 @@
+//! A call, and how it may end. Fronts build the one and translate the other.
+
+use std::time::Duration;
+
+use holster_broker::Unmet;
+use holster_runtime::{CallError, HostVisit, ToolOutput};
+use holster_types::{
+    ComponentHash, ComponentName, ProfileName, ProviderId, TenantId, ThreadId, ToolName,
+};
+use serde_json::{Map, Value};
+
+/// What a front asks for. Tenant, thread and profile were checked by the front, never chosen by the agent alone.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The user that the call acts for.
+    pub tenant: TenantId,
+    /// The conversation that it belongs to.
+    pub thread: ThreadId,
+    /// Whose accounts serve it; `None` for the default profile.
+    pub profile: Option<ProfileName>,
+    /// Which tool.
+    pub tool: ToolName,
+    /// What it is called with.
+    pub arguments: Map<String, Value>,
+}
+
+impl Call {
+    /// A call of a person on a laptop: tenant `local`, thread `cli`, default profile.
+    pub fn local(tool: ToolName, arguments: Map<String, Value>) -> Self {
+        let thread = ThreadId::new("cli").expect("`cli` is a thread id");
+        Self {
+            tenant: TenantId::local(),
+            thread,
+            profile: None,
+            tool,
+            arguments,
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The tool answered.
+    Finished(Finished),
+    /// The call cannot start until a person has acted. The component was not instantiated.
+    Interrupted(Interrupted),
+    /// There is no answer.
+    Failed(Failure),
+}
+
+/// The answer, and which accounts acted for it.
+#[derive(Debug)]
+pub struct Finished {
+    /// What the tool gave.
+    pub output: ToolOutput,
+    /// The component that ran.
+    pub component: ComponentName,
+    /// Its content.
+    pub hash: ComponentHash,
+    /// The profile that the call ran for.
+    pub profile: ProfileName,
+    /// The accounts that were at its disposal: provider, and label where it is known.
+    pub accounts: Vec<(ProviderId, Option<String>)>,
+    /// The requests that it sent.
+    pub visits: Vec<HostVisit>,
+    /// How long it ran.
+    pub duration: Duration,
+}
+
+/// What a person has to do first.
+#[derive(Debug)]
+pub struct Interrupted {
+    /// The tool that was called.
+    pub tool: ToolName,
+    /// The profile that lacks something.
+    pub profile: ProfileName,
+    /// What is missing, each with its remedy.
+    pub unmet: Unmet,
+}
+
+/// Why there is no answer. The messages say what happened, to what, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Failure {
+    #[error("there is no tool `{tool}`{}", did_you_mean(.similar.as_ref()))]
+    UnknownTool {
+        tool: ToolName,
+        similar: Option<ToolName>,
+    },
+    #[error("the component `{component}` of tool `{tool}` cannot be loaded: {reason}")]
+    Component {
+        tool: ToolName,
+        component: ComponentName,
+        reason: String,
+    },
+    #[error("the arguments do not fit the input schema of `{tool}`: {}", .violations.join("; "))]
+    InvalidArguments {
+        tool: ToolName,
+        violations: Vec<String>,
+    },
+    #[error("{0}")]
+    Broker(String),
+    #[error("`{tool}` answers with content that does not fit its own output schema: {}", .violations.join("; "))]
+    InvalidOutput {
+        tool: ToolName,
+        violations: Vec<String>,
+    },
+    #[error("{error}")]
+    Run {
+        tool: ToolName,
+        error: CallError,
+        /// The requests that the tool sent, the refused ones among them.
+        visits: Vec<HostVisit>,
+    },
+}
+
+fn did_you_mean(similar: Option<&ToolName>) -> String {
+    match similar {
+        Some(similar) => format!("; did you mean `{similar}`?"),
+        None => "; `holster tools` lists those there are".to_owned(),
+    }
+}

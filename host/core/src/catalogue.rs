@@ -1,0 +1,485 @@
+//! The catalogue: which components the plugin directory holds, and which tools they offer.
+//!
+//! It follows the directory: a component that is added, replaced or removed is served without a restart, and a
+//! call in flight keeps the component that it began with. A bad file is reported and skipped. A component that is
+//! known is listed from the cache and loaded when it is first called; one that is not is loaded at once, and a call
+//! that looks for a tool meanwhile waits for it.
+
+mod watch;
+
+pub(crate) use self::watch::Watcher;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use holster_runtime::{LoadedComponent, Progress, Runtime, ToolDefinition};
+use holster_types::{ComponentHash, ComponentName, ToolName};
+use tokio::sync::{OnceCell, watch as signal};
+
+use crate::admission::Schema;
+
+/// A tool that is served.
+pub struct ServedTool {
+    definition: ToolDefinition,
+    component: Arc<ServedComponent>,
+    pub(crate) input: Schema,
+    pub(crate) output: Option<Schema>,
+}
+
+impl ServedTool {
+    /// What it says of itself.
+    pub fn definition(&self) -> &ToolDefinition {
+        &self.definition
+    }
+
+    /// The component that it belongs to.
+    pub fn component(&self) -> &ComponentName {
+        &self.component.name
+    }
+
+    /// The content of that component.
+    pub fn hash(&self) -> ComponentHash {
+        self.component.hash
+    }
+
+    /// Where the component was found.
+    pub fn path(&self) -> &Path {
+        &self.component.path
+    }
+
+    /// The component, loaded at most once. The error is a sentence.
+    pub(crate) async fn load(&self, runtime: &Runtime) -> Result<Arc<LoadedComponent>, String> {
+        let component = &self.component;
+        let load = || component.load(runtime, &|_, _| {});
+        component.loaded.get_or_try_init(load).await.cloned()
+    }
+}
+
+struct ServedComponent {
+    name: ComponentName,
+    path: PathBuf,
+    hash: ComponentHash,
+    loaded: OnceCell<Arc<LoadedComponent>>,
+}
+
+impl ServedComponent {
+    async fn load(
+        &self,
+        runtime: &Runtime,
+        observe: &(dyn Fn(&ComponentName, LoadEvent) + Send + Sync),
+    ) -> Result<Arc<LoadedComponent>, String> {
+        let path = self.path.clone();
+        let progress = |progress| observe(&self.name, LoadEvent::Progress(progress));
+        runtime
+            .load(self.hash, move || std::fs::read(path), progress)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// A file that is not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub path: PathBuf,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// A tool that is not served because another component offers one of the same name. The component whose name
+/// comes first serves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The name.
+    pub tool: ToolName,
+    /// Who serves it.
+    pub served_by: ComponentName,
+    /// Whose tool is left out.
+    pub left_out: ComponentName,
+}
+
+/// What happens to a component while the catalogue takes it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadEvent {
+    /// It is being loaded.
+    Progress(Progress),
+    /// It is served.
+    Served,
+    /// It is not.
+    Refused(String),
+}
+
+/// The catalogue at one moment.
+#[derive(Default)]
+pub struct CatalogueView {
+    components: BTreeMap<ComponentName, Component>,
+    tools: BTreeMap<ToolName, Arc<ServedTool>>,
+    problems: Vec<Problem>,
+    conflicts: Vec<Conflict>,
+}
+
+/// What is known of one file.
+#[derive(Clone)]
+enum Component {
+    Loading {
+        hash: ComponentHash,
+    },
+    Served {
+        component: Arc<ServedComponent>,
+        tools: Vec<Arc<ServedTool>>,
+    },
+    Refused {
+        hash: Option<ComponentHash>,
+        problem: Problem,
+    },
+}
+
+impl Component {
+    fn hash(&self) -> Option<ComponentHash> {
+        match self {
+            Component::Loading { hash } => Some(*hash),
+            Component::Served { component, .. } => Some(component.hash),
+            Component::Refused { hash, .. } => *hash,
+        }
+    }
+}
+
+impl CatalogueView {
+    /// The tools, by name.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<ServedTool>> {
+        self.tools.values()
+    }
+
+    /// The tool of this name.
+    pub fn tool(&self, name: &ToolName) -> Option<&Arc<ServedTool>> {
+        self.tools.get(name)
+    }
+
+    /// Files that are not served, by path.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Tools that are left out for their name.
+    pub fn conflicts(&self) -> &[Conflict] {
+        &self.conflicts
+    }
+
+    /// Components that are being compiled.
+    pub fn loading(&self) -> impl Iterator<Item = &ComponentName> {
+        self.components
+            .iter()
+            .filter(|(_, component)| matches!(component, Component::Loading { .. }))
+            .map(|(name, _)| name)
+    }
+
+    /// A tool whose name is nearly this one.
+    pub(crate) fn similar(&self, name: &ToolName) -> Option<ToolName> {
+        let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+        let wanted = plain(name.as_str());
+        let fits = |other: &&ToolName| {
+            let other = plain(other.as_str());
+            other == wanted || other.contains(&wanted) || wanted.contains(&other)
+        };
+        self.tools.keys().find(fits).cloned()
+    }
+
+    /// The view with these components; conflicts are decided by the components' names.
+    fn of(components: BTreeMap<ComponentName, Component>) -> Self {
+        let mut view = Self::default();
+        for (name, component) in &components {
+            match component {
+                Component::Loading { .. } => {}
+                Component::Refused { problem, .. } => view.problems.push(problem.clone()),
+                Component::Served { tools, .. } => {
+                    for tool in tools {
+                        let tool_name = &tool.definition.name;
+                        if let Some(first) = view.tools.get(tool_name) {
+                            view.conflicts.push(Conflict {
+                                tool: tool_name.clone(),
+                                served_by: first.component.name.clone(),
+                                left_out: name.clone(),
+                            });
+                        } else {
+                            view.tools.insert(tool_name.clone(), Arc::clone(tool));
+                        }
+                    }
+                }
+            }
+        }
+        view.components = components;
+        view
+    }
+}
+
+/// Called for every step of every load.
+pub(crate) type Observer = Arc<dyn Fn(&ComponentName, LoadEvent) + Send + Sync>;
+
+/// The catalogue of one plugin directory.
+#[derive(Clone)]
+pub(crate) struct Catalogue {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    directory: PathBuf,
+    runtime: Runtime,
+    view: ArcSwap<CatalogueView>,
+    changed: signal::Sender<()>,
+    observer: Observer,
+}
+
+impl Catalogue {
+    /// Reads the directory once. A missing directory is an empty one. Must be called within a tokio runtime:
+    /// components that are not known are loaded in the background.
+    pub(crate) fn open(
+        directory: &Path,
+        runtime: &Runtime,
+        observer: Observer,
+    ) -> std::io::Result<Self> {
+        let shared = Shared {
+            directory: directory.to_owned(),
+            runtime: runtime.clone(),
+            view: ArcSwap::default(),
+            changed: signal::Sender::new(()),
+            observer,
+        };
+        let catalogue = Self {
+            shared: Arc::new(shared),
+        };
+        catalogue.rescan()?;
+        Ok(catalogue)
+    }
+
+    /// Follows the directory until the last clone is gone.
+    pub(crate) fn watch(&self) -> Result<watch::Watcher, notify::Error> {
+        let shared = Arc::downgrade(&self.shared);
+        watch::Watcher::start(&self.shared.directory, move || {
+            if let Some(shared) = shared.upgrade()
+                && let Err(error) = (Catalogue { shared }).rescan()
+            {
+                tracing::warn!("the plugin directory cannot be read: {error}");
+            }
+        })
+    }
+
+    /// The catalogue as it is now.
+    pub(crate) fn view(&self) -> Arc<CatalogueView> {
+        self.shared.view.load_full()
+    }
+
+    /// Sees every change from now on.
+    pub(crate) fn changes(&self) -> signal::Receiver<()> {
+        self.shared.changed.subscribe()
+    }
+
+    /// The tool of this name. While components are loading, one of them may yet bring it: then this waits.
+    pub(crate) async fn find(&self, name: &ToolName) -> Result<Arc<ServedTool>, Option<ToolName>> {
+        let mut changes = self.changes();
+        loop {
+            let view = self.view();
+            if let Some(tool) = view.tool(name) {
+                return Ok(Arc::clone(tool));
+            }
+            if view.loading().next().is_none() || changes.changed().await.is_err() {
+                return Err(view.similar(name));
+            }
+        }
+    }
+
+    /// Waits until nothing is loading.
+    pub(crate) async fn settled(&self) -> Arc<CatalogueView> {
+        let mut changes = self.changes();
+        loop {
+            let view = self.view();
+            if view.loading().next().is_none() || changes.changed().await.is_err() {
+                return view;
+            }
+        }
+    }
+
+    /// Compares the directory with the catalogue and takes in what is new.
+    fn rescan(&self) -> std::io::Result<()> {
+        let files = component_files(&self.shared.directory)?;
+        let cache = self.shared.runtime.cache();
+        let found: Vec<_> = files
+            .into_iter()
+            .map(|(name, path)| (name, cache.hash_of(&path), path))
+            .collect();
+        cache.remember_files();
+        let mut loads = Vec::new();
+        self.update(|old| {
+            loads.clear();
+            let mut components = BTreeMap::new();
+            for (name, hash, path) in &found {
+                let component = match hash {
+                    Err(error) => refused(None, path, format!("cannot be read: {error}")),
+                    Ok(hash) => match old.get(name) {
+                        Some(known) if known.hash() == Some(*hash) => known.clone(),
+                        _ => self.take_in(name, path, *hash),
+                    },
+                };
+                if let Component::Loading { hash } = component
+                    && !matches!(old.get(name), Some(Component::Loading { hash: old }) if *old == hash)
+                {
+                    loads.push((name.clone(), path.clone(), hash));
+                }
+                components.insert(name.clone(), component);
+            }
+            components
+        });
+        for (name, path, hash) in loads {
+            self.load_in_background(name, path, hash);
+        }
+        Ok(())
+    }
+
+    /// A component that is known is served at once, without its code.
+    fn take_in(&self, name: &ComponentName, path: &Path, hash: ComponentHash) -> Component {
+        match self.shared.runtime.known_tools(&hash) {
+            None => Component::Loading { hash },
+            Some(tools) => served(name, path, hash, tools, OnceCell::new()),
+        }
+    }
+
+    fn load_in_background(&self, name: ComponentName, path: PathBuf, hash: ComponentHash) {
+        let catalogue = self.clone();
+        tokio::spawn(async move {
+            let shared = &catalogue.shared;
+            let unloaded = ServedComponent {
+                name,
+                path,
+                hash,
+                loaded: OnceCell::new(),
+            };
+            let loaded = unloaded
+                .load(&shared.runtime, shared.observer.as_ref())
+                .await;
+            let ServedComponent { name, path, .. } = unloaded;
+            let (component, event) = match loaded {
+                Ok(loaded) => {
+                    let tools = loaded.tools().to_vec();
+                    (
+                        served(&name, &path, hash, tools, OnceCell::new_with(Some(loaded))),
+                        LoadEvent::Served,
+                    )
+                }
+                Err(reason) => (
+                    refused(Some(hash), &path, reason.clone()),
+                    LoadEvent::Refused(reason),
+                ),
+            };
+            if let Component::Refused { problem, .. } = &component {
+                tracing::warn!(
+                    "{} is not served: {}",
+                    problem.path.display(),
+                    problem.reason
+                );
+            }
+            catalogue.update(|old| {
+                let mut components = old.clone();
+                // The file may have been replaced or removed meanwhile.
+                if let Some(place @ Component::Loading { .. }) = components.get_mut(&name)
+                    && place.hash() == Some(hash)
+                {
+                    *place = component.clone();
+                }
+                components
+            });
+            (shared.observer)(&name, event);
+        });
+    }
+
+    fn update(
+        &self,
+        mut change: impl FnMut(
+            &BTreeMap<ComponentName, Component>,
+        ) -> BTreeMap<ComponentName, Component>,
+    ) {
+        self.shared
+            .view
+            .rcu(|view| CatalogueView::of(change(&view.components)));
+        self.shared.changed.send_replace(());
+    }
+}
+
+fn served(
+    name: &ComponentName,
+    path: &Path,
+    hash: ComponentHash,
+    tools: Vec<ToolDefinition>,
+    loaded: OnceCell<Arc<LoadedComponent>>,
+) -> Component {
+    let component = Arc::new(ServedComponent {
+        name: name.clone(),
+        path: path.to_owned(),
+        hash,
+        loaded,
+    });
+    let tools = tools
+        .into_iter()
+        .map(|definition| {
+            Arc::new(ServedTool {
+                input: Schema::new(definition.input_schema.clone()),
+                output: definition.output_schema.clone().map(Schema::new),
+                component: Arc::clone(&component),
+                definition,
+            })
+        })
+        .collect();
+    Component::Served { component, tools }
+}
+
+fn refused(hash: Option<ComponentHash>, path: &Path, reason: String) -> Component {
+    Component::Refused {
+        hash,
+        problem: Problem {
+            path: path.to_owned(),
+            reason,
+        },
+    }
+}
+
+/// The `*.wasm` files of a directory, by component name. Subfolders are not entered.
+fn component_files(directory: &Path) -> std::io::Result<Vec<(ComponentName, PathBuf)>> {
+    let items = match std::fs::read_dir(directory) {
+        Ok(items) => items,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut paths = BTreeSet::new();
+    for item in items {
+        let path = item?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+            && !path.is_dir()
+        {
+            paths.insert(path);
+        }
+    }
+    Ok(paths
+        .into_iter()
+        .filter_map(|path| Some((component_name(&path)?, path)))
+        .collect())
+}
+
+/// The name of a component: its file's, without `.wasm`. `None`, with a warning, for a file whose name is none.
+fn component_name(path: &Path) -> Option<ComponentName> {
+    let stem = path.file_stem()?.to_string_lossy();
+    // A file that is being copied often has a hidden name until it is whole.
+    if stem.starts_with('.') {
+        return None;
+    }
+    ComponentName::new(stem.as_ref())
+        .map_err(|error| {
+            tracing::warn!("{} is not served: {error}; rename the file", path.display())
+        })
+        .ok()
+}
+
+/// How long the directory must be quiet before it is read: a copy in progress is not a component yet.
+const QUIET: Duration = Duration::from_millis(150);

@@ -1,0 +1,410 @@
+//! `holster.toml`: what the operator decides.
+//!
+//! Every key has a type and a bound, and an error names the file, the line and what is allowed. Paths in the file
+//! are relative to the file. Secrets never stand in it: a credential names a variable or a file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use holster_broker::ConfiguredCredential;
+use holster_runtime::{EngineSettings, Limits, Sandbox};
+use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// The name of the file that is looked for.
+pub const FILE_NAME: &str = "holster.toml";
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "holster.toml")]
+pub struct Config {
+    /// The plugin directory: every `*.wasm` in it is served. Default: `plugins` in the data folder.
+    pub plugins: Option<PathBuf>,
+    /// The data folder: vault, keys. Default: `holster` in the user's data folder.
+    pub data: Option<PathBuf>,
+    /// The profile of calls that name none. Default: `default`.
+    pub default_profile: Option<ProfileName>,
+    /// Where compiled code is kept.
+    pub cache: CacheConfig,
+    /// How many calls run at once.
+    pub engine: EngineConfig,
+    /// What one call may use, for all components.
+    pub limits: LimitsConfig,
+    /// The personas of the user, each with its accounts.
+    pub profiles: BTreeMap<ProfileName, ProfileConfig>,
+    /// What this installation adds to the providers' own data.
+    pub providers: BTreeMap<ProviderId, ProviderConfig>,
+    /// What single components may do, by the name of their file without `.wasm`.
+    pub components: BTreeMap<ComponentName, ComponentConfig>,
+}
+
+/// `[cache]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Default: `holster/code` in the user's cache folder.
+    pub directory: Option<PathBuf>,
+    /// Above this size the least recently used code is removed. MiB, default 4,096.
+    #[schemars(range(min = 1))]
+    pub max_mib: Option<u64>,
+}
+
+/// `[engine]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineConfig {
+    /// Calls that run at the same time; more wait. 1 to 10,000, default 512.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub concurrent_calls: Option<u32>,
+    /// Reserve address space for all of them at the start. Default true.
+    pub pooling: Option<bool>,
+}
+
+/// `[limits]`, and `limits` of a component. What is not given has its default.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Wall time of a call in milliseconds. Default 30,000, at most 600,000.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub time_ms: Option<u64>,
+    /// Linear memory in bytes. Default 134,217,728 (128 MiB), at most 536,870,912.
+    #[schemars(range(min = 1, max = 536_870_912))]
+    pub memory_bytes: Option<u64>,
+    /// Table elements. Default 65,536, at most 262,144.
+    #[schemars(range(min = 1, max = 262_144))]
+    pub table_elements: Option<u64>,
+    /// Bytes of an answer. Default 8,388,608 (8 MiB), at most 67,108,864.
+    #[schemars(range(min = 1, max = 67_108_864))]
+    pub output_bytes: Option<u64>,
+    /// Outgoing requests. Default 64, at most 4,096.
+    #[schemars(range(min = 1, max = 4096))]
+    pub requests: Option<u32>,
+    /// Bytes of all request bodies. Default 8,388,608, at most 268,435,456.
+    #[schemars(range(min = 1, max = 268_435_456))]
+    pub request_bytes: Option<u64>,
+    /// Bytes of all response bodies. Default 33,554,432, at most 268,435,456.
+    #[schemars(range(min = 1, max = 268_435_456))]
+    pub response_bytes: Option<u64>,
+    /// Bytes that the guest may print into the log. Default 65,536, at most 1,048,576.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub log_bytes: Option<u64>,
+    /// Calls of the `auth` interface. Default 10,000, at most 1,000,000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub host_calls: Option<u32>,
+}
+
+/// `[profiles.NAME]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProfileConfig {
+    /// Credentials that come from variables or files, by provider. Others are added with `holster auth add`.
+    pub credentials: BTreeMap<ProviderId, ConfiguredCredential>,
+}
+
+/// `[providers.ID]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderConfig {
+    /// More hosts that the provider's secrets may be sent to, such as a server of one's own.
+    pub hosts: Vec<HostPattern>,
+}
+
+/// `[components.NAME]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ComponentConfig {
+    /// Hosts that the component may reach besides those of its providers. No secret is sent to them.
+    pub hosts: Vec<HostPattern>,
+    /// Settings that the component reads by `wasi:config`.
+    pub config: BTreeMap<String, String>,
+    /// Providers whose variables (`SLACK_BOT_TOKEN`…) are set in the component's environment, with sealed tokens
+    /// unless `reveal` names the provider too.
+    pub environment: Vec<ProviderId>,
+    /// Providers whose secrets the component may see itself.
+    pub reveal: Vec<ProviderId>,
+    /// Limits other than those for all components.
+    pub limits: LimitsConfig,
+}
+
+/// Why a configuration is not used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum ConfigError {
+    #[error("cannot read {}: {error}", .path.display())]
+    Read {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("{}, {error}", .path.display())]
+    Syntax {
+        path: PathBuf,
+        error: Box<toml::de::Error>,
+    },
+    #[error("{}, in {place}: {error}", .path.display())]
+    Value {
+        path: PathBuf,
+        place: String,
+        error: String,
+    },
+    #[error("no folder for {0}: this user has no home folder; name one in {FILE_NAME}")]
+    NoHome(&'static str),
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads the text of the file at `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            error: Box::new(error),
+        })?;
+        config.check(path)?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
+        Ok(config)
+    }
+
+    /// The file to read where none is named: `holster.toml` here, or else in the user's configuration folder.
+    pub fn find() -> Option<PathBuf> {
+        let here = PathBuf::from(FILE_NAME);
+        let users = etcetera::choose_base_strategy()
+            .ok()
+            .map(|base| base.config_dir().join("holster").join(FILE_NAME));
+        [Some(here), users]
+            .into_iter()
+            .flatten()
+            .find(|path| path.is_file())
+    }
+
+    /// The JSON Schema of the file, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Config).into()
+    }
+
+    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+        let failed = |place: String, error: String| ConfigError::Value {
+            path: path.to_owned(),
+            place,
+            error,
+        };
+        if self
+            .engine
+            .concurrent_calls
+            .is_some_and(|calls| !(1..=10_000).contains(&calls))
+        {
+            return Err(failed(
+                "engine.concurrent_calls".into(),
+                "it must be between 1 and 10,000".into(),
+            ));
+        }
+        self.limits
+            .over(Limits::default())
+            .checked()
+            .map_err(|error| failed("limits".into(), error.to_string()))?;
+        for (name, component) in &self.components {
+            component
+                .limits
+                .over(self.limits.over(Limits::default()))
+                .checked()
+                .map_err(|error| failed(format!("components.{name}.limits"), error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        for path in [&mut self.plugins, &mut self.data, &mut self.cache.directory]
+            .into_iter()
+            .flatten()
+        {
+            *path = folder.join(&*path);
+        }
+        for profile in self.profiles.values_mut() {
+            for credential in profile.credentials.values_mut() {
+                credential.resolve_paths(folder);
+            }
+        }
+    }
+
+    /// The data folder.
+    pub fn data_folder(&self) -> Result<PathBuf, ConfigError> {
+        match &self.data {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(base("data")?.data_dir().join("holster")),
+        }
+    }
+
+    /// The plugin directory.
+    pub fn plugin_directory(&self) -> Result<PathBuf, ConfigError> {
+        match &self.plugins {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(self.data_folder()?.join("plugins")),
+        }
+    }
+
+    /// The folder of the code cache.
+    pub fn cache_directory(&self) -> Result<PathBuf, ConfigError> {
+        match &self.cache.directory {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(base("the code cache")?
+                .cache_dir()
+                .join("holster")
+                .join("code")),
+        }
+    }
+
+    /// The folder of the user's own providers.
+    pub fn provider_folder(&self) -> Option<PathBuf> {
+        Some(
+            base("providers")
+                .ok()?
+                .config_dir()
+                .join("holster")
+                .join("providers"),
+        )
+    }
+
+    /// The size of the code cache in bytes.
+    pub(crate) fn cache_bytes(&self) -> u64 {
+        self.cache.max_mib.unwrap_or(4096).saturating_mul(1 << 20)
+    }
+
+    pub(crate) fn engine_settings(&self) -> EngineSettings {
+        let default = EngineSettings::default();
+        EngineSettings {
+            concurrent_calls: self
+                .engine
+                .concurrent_calls
+                .unwrap_or(default.concurrent_calls),
+            pooling: self.engine.pooling.unwrap_or(default.pooling),
+        }
+    }
+
+    /// The profile of calls that name none.
+    pub fn default_profile(&self) -> ProfileName {
+        self.default_profile
+            .clone()
+            .unwrap_or_else(|| ProfileName::new("default").expect("a valid name"))
+    }
+
+    /// What a component may do.
+    pub(crate) fn sandbox(&self, component: &ComponentName) -> Sandbox {
+        let common = self.limits.over(Limits::default());
+        match self.components.get(component) {
+            None => Sandbox {
+                limits: common,
+                ..Sandbox::default()
+            },
+            Some(own) => Sandbox {
+                hosts: own.hosts.clone(),
+                config: own.config.clone(),
+                environment: own.environment.clone(),
+                revealed: own.reveal.clone(),
+                limits: own.limits.over(common),
+            },
+        }
+    }
+}
+
+fn base(what: &'static str) -> Result<impl BaseStrategy, ConfigError> {
+    etcetera::choose_base_strategy().map_err(|_| ConfigError::NoHome(what))
+}
+
+impl LimitsConfig {
+    /// These limits, with `base` for what is not given.
+    fn over(&self, base: Limits) -> Limits {
+        Limits {
+            time: self.time_ms.map_or(base.time, Duration::from_millis),
+            memory_bytes: self.memory_bytes.unwrap_or(base.memory_bytes),
+            table_elements: self.table_elements.unwrap_or(base.table_elements),
+            output_bytes: self.output_bytes.unwrap_or(base.output_bytes),
+            requests: self.requests.unwrap_or(base.requests),
+            request_bytes: self.request_bytes.unwrap_or(base.request_bytes),
+            response_bytes: self.response_bytes.unwrap_or(base.response_bytes),
+            log_bytes: self.log_bytes.unwrap_or(base.log_bytes),
+            host_calls: self.host_calls.unwrap_or(base.host_calls),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse(text, Path::new("/etc/holster.toml"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn an_error_names_the_file_the_line_and_what_is_allowed() {
+        for (text, parts) in [
+            (
+                "plugin = 'x'",
+                &[
+                    "/etc/holster.toml",
+                    "line 1",
+                    "unknown field `plugin`",
+                    "expected one of `plugins`",
+                ][..],
+            ),
+            ("\n[engine]\npooling = 3", &["line 3", "expected a boolean"]),
+            (
+                "[components.x]\nhosts = ['*']",
+                &["line 2", "is not a host pattern", "write `host`"],
+            ),
+            (
+                "[profiles.Work]",
+                &["line 1", "is not a profile name", "a-z 0-9"],
+            ),
+            (
+                "[components.x.limits]\nmemory_bytes = 99999999999",
+                &["components.x.limits", "between 1 and 536870912"],
+            ),
+            (
+                "[engine]\nconcurrent_calls = 0",
+                &["engine.concurrent_calls", "between 1 and 10,000"],
+            ),
+        ] {
+            let error = error(text);
+            for part in parts {
+                assert!(error.contains(part), "`{part}` is not in: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = Config::parse(
+            "plugins = 'tools'\ndata = '/data'",
+            Path::new("/etc/holster/holster.toml"),
+        )
+        .unwrap();
+        assert_eq!(
+            config.plugin_directory().unwrap(),
+            Path::new("/etc/holster/tools")
+        );
+        assert_eq!(config.data_folder().unwrap(), Path::new("/data"));
+    }
+
+    #[test]
+    fn a_components_limits_stand_over_the_common_ones() {
+        let text = "[limits]\ntime_ms = 1000\nrequests = 5\n[components.x.limits]\ntime_ms = 2000";
+        let config = Config::parse(text, Path::new("holster.toml")).unwrap();
+        let limits = config.sandbox(&ComponentName::new("x").unwrap()).limits;
+        assert_eq!((limits.time, limits.requests), (Duration::from_secs(2), 5));
+        let limits = config.sandbox(&ComponentName::new("y").unwrap()).limits;
+        assert_eq!(limits.time, Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,334 @@
+//! The host, and the way of a call.
+
+use std::sync::Arc;
+
+use holster_broker::{Broker, BrokerSettings, Owner};
+use holster_runtime::{
+    CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
+    Sandbox,
+};
+use holster_types::{ComponentName, Grant, ProfileName, ProviderId};
+use serde_json::Value;
+
+use crate::call::{Call, Failure, Finished, Interrupted, Outcome};
+use crate::catalogue::{Catalogue, CatalogueView, LoadEvent, ServedTool};
+use crate::config::{Config, ConfigError};
+
+/// Why the host does not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum HostError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Broker(#[from] holster_broker::BrokerError),
+    #[error("the plugin directory {} cannot be read: {error}", .directory.display())]
+    Plugins {
+        directory: std::path::PathBuf,
+        error: std::io::Error,
+    },
+    #[error("the plugin directory {} cannot be followed: {error}", .directory.display())]
+    Watch {
+        directory: std::path::PathBuf,
+        error: notify::Error,
+    },
+}
+
+/// The product: a plugin directory of tools, called with a profile's accounts, in a sandbox.
+pub struct Host {
+    config: Config,
+    runtime: Runtime,
+    broker: Broker,
+    catalogue: Catalogue,
+    watcher: std::sync::Mutex<Option<crate::catalogue::Watcher>>,
+}
+
+/// A call that may run: whose it is, and under which rules.
+struct Admitted {
+    profile: ProfileName,
+    sandbox: Sandbox,
+    arguments: String,
+}
+
+/// What ends a call before its answer.
+enum Stop {
+    Interrupted(Interrupted),
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failed(failure)
+    }
+}
+
+impl Host {
+    /// Opens the cache, the vault and the plugin directory. Components that are not in the cache are compiled in
+    /// the background, by the tokio runtime in which this is called.
+    pub async fn open(config: Config) -> Result<Self, HostError> {
+        Self::open_observed(config, |_, _| {}).await
+    }
+
+    /// As [`Host::open`]; `observer` is told of every step of loading a component.
+    pub async fn open_observed(
+        config: Config,
+        observer: impl Fn(&ComponentName, LoadEvent) + Send + Sync + 'static,
+    ) -> Result<Self, HostError> {
+        let runtime = Runtime::open(&RuntimeSettings {
+            engine: config.engine_settings(),
+            cache_directory: config.cache_directory()?,
+            cache_bytes: config.cache_bytes(),
+        })?;
+        let broker = Broker::open(broker_settings(&config)?).await?;
+        let directory = config.plugin_directory()?;
+        let catalogue = Catalogue::open(&directory, &runtime, Arc::new(observer))
+            .map_err(|error| HostError::Plugins { directory, error })?;
+        Ok(Self {
+            config,
+            runtime,
+            broker,
+            catalogue,
+            watcher: std::sync::Mutex::default(),
+        })
+    }
+
+    /// Follows the plugin directory from now on.
+    pub fn watch(&self) -> Result<(), HostError> {
+        let directory = self.config.plugin_directory()?;
+        let watcher = self
+            .catalogue
+            .watch()
+            .map_err(|error| HostError::Watch { directory, error })?;
+        *self
+            .watcher
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(watcher);
+        Ok(())
+    }
+
+    /// The catalogue as it is now; components may still be loading.
+    pub fn catalogue(&self) -> Arc<CatalogueView> {
+        self.catalogue.view()
+    }
+
+    /// The catalogue once nothing is loading.
+    pub async fn settled(&self) -> Arc<CatalogueView> {
+        self.catalogue.settled().await
+    }
+
+    /// The broker: providers, profiles, credentials.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// The code cache.
+    pub fn code_cache(&self) -> &CodeCache {
+        self.runtime.cache()
+    }
+
+    /// The configuration that the host runs on.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Calls a tool: find, admit, resolve, run (with the egress inside), answer, record. Dropping the future ends
+    /// the call.
+    pub async fn call(&self, call: Call) -> Outcome {
+        let outcome = match self.answer_to(&call).await {
+            Ok(finished) => Outcome::Finished(finished),
+            Err(Stop::Interrupted(interrupted)) => Outcome::Interrupted(interrupted),
+            Err(Stop::Failed(failure)) => Outcome::Failed(failure),
+        };
+        record(&call, &outcome);
+        outcome
+    }
+
+    async fn answer_to(&self, call: &Call) -> Result<Finished, Stop> {
+        let tool = self.find(call).await?;
+        let admitted = self.admit(call, &tool)?;
+        let grants = self.resolve(call, &tool, &admitted).await?;
+        let accounts = grants
+            .iter()
+            .map(|grant| (grant.provider.clone(), grant.account.clone()))
+            .collect();
+        let report = self.run(call, &tool, &admitted, grants).await?;
+        Ok(answer(&tool, admitted, accounts, report)?)
+    }
+
+    /// Step 1: by name, from the metadata alone.
+    async fn find(&self, call: &Call) -> Result<Arc<ServedTool>, Failure> {
+        self.catalogue
+            .find(&call.tool)
+            .await
+            .map_err(|similar| Failure::UnknownTool {
+                tool: call.tool.clone(),
+                similar,
+            })
+    }
+
+    /// Step 2: the arguments against the schema, and what policy gives the component.
+    fn admit(&self, call: &Call, tool: &ServedTool) -> Result<Admitted, Failure> {
+        let arguments = Value::Object(call.arguments.clone());
+        let violations = tool.input.violations(&arguments);
+        if !violations.is_empty() {
+            return Err(Failure::InvalidArguments {
+                tool: call.tool.clone(),
+                violations,
+            });
+        }
+        Ok(Admitted {
+            profile: call
+                .profile
+                .clone()
+                .unwrap_or_else(|| self.config.default_profile()),
+            sandbox: self.config.sandbox(tool.component()),
+            arguments: arguments.to_string(),
+        })
+    }
+
+    /// Step 3: every requirement becomes a grant, or the call is interrupted before anything of the tool runs.
+    async fn resolve(
+        &self,
+        call: &Call,
+        tool: &ServedTool,
+        admitted: &Admitted,
+    ) -> Result<Vec<Grant>, Stop> {
+        let owner = Owner {
+            tenant: call.tenant.clone(),
+            profile: admitted.profile.clone(),
+        };
+        match self
+            .broker
+            .resolve(&owner, &tool.definition().requirements)
+            .await
+        {
+            Ok(Ok(grants)) => Ok(grants),
+            Ok(Err(unmet)) => Err(Stop::Interrupted(Interrupted {
+                tool: call.tool.clone(),
+                profile: admitted.profile.clone(),
+                unmet,
+            })),
+            Err(error) => Err(Failure::Broker(error.to_string()).into()),
+        }
+    }
+
+    /// Steps 4 and 5: a fresh instance, the grants inside, the egress around.
+    async fn run(
+        &self,
+        call: &Call,
+        tool: &ServedTool,
+        admitted: &Admitted,
+        grants: Vec<Grant>,
+    ) -> Result<Report, Failure> {
+        let component = tool
+            .load(&self.runtime)
+            .await
+            .map_err(|reason| Failure::Component {
+                tool: call.tool.clone(),
+                component: tool.component().clone(),
+                reason,
+            })?;
+        let context = CallContext {
+            thread: call.thread.clone(),
+            profile: admitted.profile.clone(),
+        };
+        let invocation = Invocation {
+            tool: &call.tool,
+            arguments: admitted.arguments.clone(),
+            context: &context,
+            grants,
+            sandbox: &admitted.sandbox,
+        };
+        Ok(self.runtime.call(&component, invocation).await)
+    }
+}
+
+/// Step 6: the answer against the tool's own schema. Its size and secrets were checked where it left the guest.
+fn answer(
+    tool: &ServedTool,
+    admitted: Admitted,
+    accounts: Vec<(ProviderId, Option<String>)>,
+    report: Report,
+) -> Result<Finished, Failure> {
+    let name = || tool.definition().name.clone();
+    let Report {
+        result,
+        visits,
+        duration,
+    } = report;
+    let output = match result {
+        Ok(output) => output,
+        Err(error) => {
+            return Err(Failure::Run {
+                tool: name(),
+                error,
+                visits,
+            });
+        }
+    };
+    if let Some(schema) = &tool.output {
+        let violations = match output.structured() {
+            Some(structured) => schema.violations(structured),
+            None => vec!["there is no structured content".to_owned()],
+        };
+        if !violations.is_empty() {
+            return Err(Failure::InvalidOutput {
+                tool: name(),
+                violations,
+            });
+        }
+    }
+    Ok(Finished {
+        output,
+        component: tool.component().clone(),
+        hash: tool.hash(),
+        profile: admitted.profile,
+        accounts,
+        visits,
+        duration,
+    })
+}
+
+/// Step 7: one line, without arguments and without secrets.
+fn record(call: &Call, outcome: &Outcome) {
+    let Call {
+        tenant,
+        thread,
+        profile,
+        tool,
+        ..
+    } = call;
+    let profile = profile.as_ref().map_or("default", ProfileName::as_str);
+    let ended = match outcome {
+        Outcome::Finished(_) => "finished",
+        Outcome::Interrupted(_) => "interrupted",
+        Outcome::Failed(_) => "failed",
+    };
+    let (hash, visits): (String, &[HostVisit]) = match outcome {
+        Outcome::Finished(finished) => (finished.hash.to_string(), &finished.visits),
+        Outcome::Failed(Failure::Run { visits, .. }) => (String::new(), visits),
+        _ => (String::new(), &[]),
+    };
+    let hosts: Vec<_> = visits.iter().map(|visit| visit.origin.as_str()).collect();
+    tracing::info!(target: "holster::audit", %tenant, %thread, profile, %tool, hash, ?hosts, ended);
+}
+
+fn broker_settings(config: &Config) -> Result<BrokerSettings, ConfigError> {
+    Ok(BrokerSettings {
+        data_folder: config.data_folder()?,
+        provider_folder: config.provider_folder(),
+        configured: config
+            .profiles
+            .iter()
+            .map(|(profile, settings)| (profile.clone(), settings.credentials.clone()))
+            .collect(),
+        extra_hosts: config
+            .providers
+            .iter()
+            .map(|(provider, own)| (provider.clone(), own.hosts.clone()))
+            .collect(),
+        default_profile: config.default_profile(),
+    })
+}

@@ -1,0 +1,293 @@
+//! One call: a fresh instance, the grants inside, a deadline outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use holster_types::{Grant, HostPattern, ProfileName, ProviderId, ThreadId, ToolName};
+use wasmtime::{Store, Trap};
+
+use crate::Runtime;
+use crate::auth::TooManyHostCalls;
+use crate::bindings::{PluginPre, wit_tool};
+use crate::egress::Visits;
+use crate::limits::Limits;
+use crate::loaded::LoadedComponent;
+use crate::sealing::Sealed;
+use crate::state::{CallState, Refused};
+use crate::tool::{ToolError, ToolOutput};
+
+/// What an operator allows a component, beyond the hosts of its grants.
+#[derive(Debug, Clone, Default)]
+pub struct Sandbox {
+    /// Hosts that it may reach. Secrets still go to the hosts of their providers only.
+    pub hosts: Vec<HostPattern>,
+    /// Settings for `wasi:config`.
+    pub config: BTreeMap<String, String>,
+    /// Providers whose variables are set in the environment: sealed, unless also revealed.
+    pub environment: Vec<ProviderId>,
+    /// Providers whose secrets the guest may see.
+    pub revealed: Vec<ProviderId>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// For whom a call runs.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// The conversation.
+    pub thread: ThreadId,
+    /// The profile whose accounts serve the call.
+    pub profile: ProfileName,
+}
+
+/// A call, ready to run: the arguments were checked, the grants resolved.
+#[derive(Debug)]
+pub struct Invocation<'a> {
+    /// Which tool.
+    pub tool: &'a ToolName,
+    /// A JSON object that satisfies the tool's input schema.
+    pub arguments: String,
+    /// For whom.
+    pub context: &'a CallContext,
+    /// One for each requirement of the tool.
+    pub grants: Vec<Grant>,
+    /// What the component may do.
+    pub sandbox: &'a Sandbox,
+}
+
+/// A request that a guest sent, or tried to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostVisit {
+    /// `scheme://host:port`.
+    pub origin: String,
+    /// The HTTP method.
+    pub method: String,
+    /// Why it did not leave, if it did not.
+    pub refused: Option<String>,
+}
+
+/// How a call ended, and what it did.
+#[derive(Debug)]
+pub struct Report {
+    /// The answer, or why there is none.
+    pub result: Result<ToolOutput, CallError>,
+    /// The requests, in their order.
+    pub visits: Vec<HostVisit>,
+    /// From the start of the instance to the end of the call.
+    pub duration: Duration,
+}
+
+/// Why a call gave no answer. The messages are for the agent and the person; a backtrace is only in the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum CallError {
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error("the tool did not answer within its {} s; allow it more with the limit `time_ms`", .0.as_secs_f64())]
+    TimedOut(Duration),
+    #[error("the tool needs more than its {} MiB of memory; allow it more with the limit `memory_bytes`", .0 >> 20)]
+    OutOfMemory(u64),
+    #[error(
+        "the tool needs more than its {0} table elements; allow it more with the limit `table_elements`"
+    )]
+    OutOfTable(u64),
+    #[error("the tool recursed too deeply")]
+    StackOverflow,
+    #[error(
+        "the tool's answer is larger than {0} bytes; allow it more with the limit `output_bytes`"
+    )]
+    OutputTooLarge(u64),
+    #[error(
+        "the tool called the host more than {0} times; allow it more with the limit `host_calls`"
+    )]
+    TooManyHostCalls(u32),
+    #[error("the tool ended its own process instead of answering")]
+    Exited,
+    #[error("the tool crashed: {0}")]
+    Trapped(String),
+    #[error("the tool broke its contract: {0}")]
+    InvalidOutput(String),
+    #[error("the tool's answer holds the secret of `{0}`; it is withheld")]
+    LeakedSecret(ProviderId),
+}
+
+impl Runtime {
+    /// Runs one tool of a component in a fresh instance, which is gone when this returns. Dropping the future ends
+    /// the call: the guest's code, its host functions, its requests.
+    pub async fn call(&self, component: &LoadedComponent, invocation: Invocation<'_>) -> Report {
+        let _slot = self
+            .engine
+            .slots
+            .acquire()
+            .await
+            .expect("the slots are never closed");
+        let start = Instant::now();
+        let visits = Arc::new(Visits::default());
+        let result = self.run(component, invocation, Arc::clone(&visits)).await;
+        Report {
+            result,
+            visits: visits.take(),
+            duration: start.elapsed(),
+        }
+    }
+
+    async fn run(
+        &self,
+        component: &LoadedComponent,
+        invocation: Invocation<'_>,
+        visits: Arc<Visits>,
+    ) -> Result<ToolOutput, CallError> {
+        let Invocation {
+            tool,
+            arguments,
+            context,
+            grants,
+            sandbox,
+        } = invocation;
+        let limits = &sandbox.limits;
+        let grants: Arc<[Sealed]> = grants
+            .into_iter()
+            .map(|grant| {
+                let revealed = sandbox.revealed.contains(&grant.provider);
+                Sealed::seal(grant, revealed)
+            })
+            .collect();
+        let secrets = Arc::clone(&grants);
+        let state = CallState::new(tool.as_str(), grants, sandbox, &self.egress, visits);
+        let context = wit_tool::CallContext {
+            thread: context.thread.to_string(),
+            profile: context.profile.to_string(),
+            deadline: deadline(limits.time),
+        };
+        let answer = within(self, &component.pre, state, limits, async |store, pre| {
+            let plugin = pre.instantiate_async(&mut *store).await?;
+            plugin
+                .holster_plugin_tool()
+                .call_call(store, tool.as_str(), &arguments, &context)
+                .await
+        });
+        let output = answer.await?.map_err(ToolError::from)?;
+        if let Some(sealed) = secrets.iter().find(|sealed| holds_secret(&output, sealed)) {
+            return Err(CallError::LeakedSecret(sealed.grant.provider.clone()));
+        }
+        ToolOutput::from_guest(output, limits.output_bytes)
+            .map_err(|invalid| CallError::InvalidOutput(invalid.to_string()))
+    }
+}
+
+/// Asks a component for its tools, in an instance whose imports do nothing.
+pub(crate) async fn discover(
+    runtime: &Runtime,
+    pre: &PluginPre<CallState>,
+) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
+    let _slot = runtime
+        .engine
+        .slots
+        .acquire()
+        .await
+        .expect("the slots are never closed");
+    let state = CallState::discovery(&runtime.egress);
+    within(
+        runtime,
+        pre,
+        state,
+        &Limits::DISCOVERY,
+        async |store, pre| {
+            let plugin = pre.instantiate_async(&mut *store).await?;
+            plugin.holster_plugin_tool().call_list_tools(store).await
+        },
+    )
+    .await
+}
+
+/// Runs guest code in a store of its own, until it ends or its time is over.
+async fn within<T>(
+    runtime: &Runtime,
+    pre: &PluginPre<CallState>,
+    state: CallState,
+    limits: &Limits,
+    guest: impl AsyncFnOnce(&mut Store<CallState>, &PluginPre<CallState>) -> wasmtime::Result<T>,
+) -> Result<T, CallError> {
+    let mut store = Store::new(runtime.engine.wasmtime(), state);
+    store.limiter(|state| &mut state.limiter);
+    store.epoch_deadline_async_yield_and_update(1);
+    // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
+    store.set_hostcall_fuel(
+        usize::try_from(limits.output_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1 << 20),
+    );
+    match tokio::time::timeout(limits.time, guest(&mut store, pre)).await {
+        Err(_) => Err(CallError::TimedOut(limits.time)),
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(explain(&error, store.data(), limits)),
+    }
+}
+
+/// The short sentence for a failure, from its cause rather than its symptom. The whole of it goes to the log.
+fn explain(error: &wasmtime::Error, state: &CallState, limits: &Limits) -> CallError {
+    tracing::debug!(target: "holster::guest", "the guest failed: {error:?}");
+    if error.is::<TooManyHostCalls>() {
+        return CallError::TooManyHostCalls(limits.host_calls);
+    }
+    if error.is::<wasmtime_wasi::I32Exit>() {
+        return CallError::Exited;
+    }
+    let trap = error.downcast_ref::<Trap>();
+    match (state.limiter.refused, trap) {
+        (_, Some(Trap::StackOverflow)) => CallError::StackOverflow,
+        (Some(Refused::Memory), _) => CallError::OutOfMemory(limits.memory_bytes),
+        (Some(Refused::Table), _) => CallError::OutOfTable(limits.table_elements),
+        (None, Some(Trap::AllocationTooLarge)) => CallError::OutOfMemory(limits.memory_bytes),
+        (None, Some(trap)) => CallError::Trapped(trap.to_string()),
+        // wasmtime's own type for this is private.
+        (None, None)
+            if error
+                .root_cause()
+                .to_string()
+                .contains("fuel allocated for hostcalls") =>
+        {
+            CallError::OutputTooLarge(limits.output_bytes)
+        }
+        (None, None) => CallError::Trapped(first_line(&error.root_cause().to_string())),
+    }
+}
+
+/// Whether an answer carries a secret as it is. An API may echo what it was sent.
+fn holds_secret(output: &wit_tool::ToolOutput, sealed: &Sealed) -> bool {
+    let held = |text: &[u8]| sealed.is_in(text);
+    output.content.iter().any(|content| match content {
+        wit_tool::Content::Text(text) | wit_tool::Content::Structured(text) => {
+            held(text.as_bytes())
+        }
+        wit_tool::Content::Image(media) | wit_tool::Content::Audio(media) => {
+            held(&media.data) || held(media.mime_type.as_bytes())
+        }
+        wit_tool::Content::ResourceLink(link) => [
+            Some(&link.uri),
+            Some(&link.name),
+            link.description.as_ref(),
+            link.mime_type.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .any(|text| held(text.as_bytes())),
+    })
+}
+
+fn first_line(text: &str) -> String {
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
+}
+
+/// Milliseconds since the Unix epoch.
+fn deadline(time: Duration) -> u64 {
+    let end = SystemTime::now() + time;
+    end.duration_since(UNIX_EPOCH)
+        .map_or(0, |end| u64::try_from(end.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,238 @@
+//! One entry: a folder with the code, and a manifest that authenticates both.
+//!
+//!     <key>/code       what wasmtime serialised
+//!     <key>/manifest   MAC of the line below, then that line: whose code, by which engine, its MAC, the tools
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, File};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Write};
+use std::marker::PhantomData;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use holster_types::ComponentHash;
+use serde::{Deserialize, Serialize};
+use wasmtime::Engine;
+
+use super::secret_key::SecretKey;
+use crate::tool::ToolDefinition;
+
+const CODE: &str = "code";
+const MANIFEST: &str = "manifest";
+/// The use of an entry is noted at most so often.
+const TOUCH: Duration = Duration::from_secs(60);
+
+/// The name of an entry's folder.
+pub(super) struct Key(blake3::Hash);
+
+impl Key {
+    pub(super) fn new(hash: &ComponentHash, compatibility: &str) -> Self {
+        Self(
+            blake3::Hasher::new()
+                .update(hash.as_bytes())
+                .update(compatibility.as_bytes())
+                .finalize(),
+        )
+    }
+
+    pub(super) fn is_one(name: &OsStr) -> bool {
+        name.to_str()
+            .is_some_and(|name| blake3::Hash::from_hex(name).is_ok())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_hex())
+    }
+}
+
+/// What code must have in common with an engine to run on it: version, settings, processor.
+pub(super) fn compatibility(engine: &Engine) -> String {
+    struct Blake3(blake3::Hasher);
+    impl Hasher for Blake3 {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            unreachable!("the whole hash is taken")
+        }
+    }
+    let mut hasher = Blake3(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.0.finalize().to_hex().to_string()
+}
+
+/// Why an entry is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Forgery {
+    #[error("there is no such entry")]
+    Missing,
+    #[error("it cannot be read: {0}")]
+    Unreadable(io::Error),
+    #[error("its manifest has a wrong MAC")]
+    Manifest,
+    #[error("its code has a wrong MAC")]
+    Code,
+    #[error("it belongs to another component or engine")]
+    Misplaced,
+}
+
+impl From<io::Error> for Forgery {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NotFound {
+            Forgery::Missing
+        } else {
+            Forgery::Unreadable(error)
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    component: ComponentHash,
+    compatibility: String,
+    code_bytes: u64,
+    code_mac: String,
+    tools: Vec<ToolDefinition>,
+}
+
+/// An entry whose manifest is authentic.
+pub(super) struct Entry {
+    path: PathBuf,
+    manifest: Manifest,
+}
+
+/// Code whose MAC was checked. Only [`Entry::code`] makes one.
+pub(super) struct AuthenticCode<'entry> {
+    path: PathBuf,
+    entry: PhantomData<&'entry Entry>,
+}
+
+impl AuthenticCode<'_> {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Entry {
+    pub(super) fn open(path: &Path, key: &SecretKey) -> Result<Self, Forgery> {
+        let text = fs::read(path.join(MANIFEST))?;
+        let line = key.authentic(&text).ok_or(Forgery::Manifest)?;
+        let manifest = serde_json::from_slice(line).map_err(|_| Forgery::Manifest)?;
+        Ok(Self {
+            path: path.to_owned(),
+            manifest,
+        })
+    }
+
+    /// Checks all of the code against its MAC.
+    pub(super) fn code(&self, key: &SecretKey) -> Result<AuthenticCode<'_>, Forgery> {
+        let path = self.path.join(CODE);
+        let mut mac = key.mac();
+        mac.update_reader(File::open(&path)?)?;
+        let expected =
+            blake3::Hash::from_hex(&self.manifest.code_mac).map_err(|_| Forgery::Manifest)?;
+        if mac.finalize() == expected {
+            Ok(AuthenticCode {
+                path,
+                entry: PhantomData,
+            })
+        } else {
+            Err(Forgery::Code)
+        }
+    }
+
+    /// Writes an entry into an empty folder, durably.
+    pub(super) fn write(
+        folder: &Path,
+        key: &SecretKey,
+        component: &ComponentHash,
+        compatibility: &str,
+        code: &[u8],
+        tools: &[ToolDefinition],
+    ) -> io::Result<()> {
+        let manifest = Manifest {
+            component: *component,
+            compatibility: compatibility.to_owned(),
+            code_bytes: code.len() as u64,
+            code_mac: key.mac().update(code).finalize().to_hex().to_string(),
+            tools: tools.to_vec(),
+        };
+        let line = serde_json::to_vec(&manifest).map_err(io::Error::other)?;
+        write_durably(&folder.join(CODE), code)?;
+        write_durably(&folder.join(MANIFEST), &key.authenticated(&line))?;
+        File::open(folder)?.sync_all()
+    }
+
+    pub(super) fn is_of(&self, component: &ComponentHash, compatibility: &str) -> bool {
+        self.manifest.component == *component
+            && self.manifest.compatibility == compatibility
+            && self
+                .path
+                .file_name()
+                .is_some_and(|name| *name == *Key::new(component, compatibility).to_string())
+    }
+
+    /// Notes that the entry was used. Only the order of removal depends on it.
+    pub(super) fn touch(&self) {
+        let now = SystemTime::now();
+        if now.duration_since(self.used()).is_ok_and(|age| age > TOUCH)
+            && let Ok(manifest) = File::open(self.path.join(MANIFEST))
+        {
+            let _ = manifest.set_modified(now);
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn component(&self) -> ComponentHash {
+        self.manifest.component
+    }
+
+    pub(super) fn tools(&self) -> &[ToolDefinition] {
+        &self.manifest.tools
+    }
+
+    pub(super) fn into_tools(self) -> Vec<ToolDefinition> {
+        self.manifest.tools
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        bytes(&self.path)
+    }
+
+    pub(super) fn used(&self) -> SystemTime {
+        used(&self.path)
+    }
+}
+
+/// The size of an entry; nought if it is gone.
+pub(super) fn bytes(path: &Path) -> u64 {
+    [CODE, MANIFEST]
+        .iter()
+        .map(|file| fs::metadata(path.join(file)).map_or(0, |data| data.len()))
+        .sum()
+}
+
+/// When an entry was last used; long ago if nobody knows.
+pub(super) fn used(path: &Path) -> SystemTime {
+    fs::metadata(path.join(MANIFEST))
+        .and_then(|data| data.modified())
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

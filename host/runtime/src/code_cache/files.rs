@@ -1,0 +1,114 @@
+//! Which content a file had, remembered by what the file system says of the file.
+//!
+//! Hashing a thousand components takes seconds, asking for their times takes milliseconds. What is remembered here
+//! only finds metadata and the key of an entry: the code that runs is still authentic, and bytes that are compiled
+//! are hashed again.
+
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use holster_types::ComponentHash;
+use serde::{Deserialize, Serialize};
+
+use super::secret_key::SecretKey;
+
+/// A file this young may change again within the same tick of the clock, so that its times would not tell.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// What the file system says of a file that was not changed.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let changed = u64::try_from(self.changed.0.max(self.modified.0)).unwrap_or(u64::MAX);
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Duration::from_secs(changed.saturating_add(1))
+            .checked_add(SETTLED)
+            .is_some_and(|time| time <= now)
+    }
+}
+
+type Known = HashMap<PathBuf, (Identity, ComponentHash)>;
+
+/// The memory of one cache, kept in one file under a MAC.
+pub(super) struct Files {
+    path: PathBuf,
+    known: Mutex<Known>,
+}
+
+impl Files {
+    /// Reads what was remembered. What is missing or not authentic is nothing remembered.
+    pub(super) fn open(path: PathBuf, key: &SecretKey) -> Self {
+        let known = fs::read(&path)
+            .ok()
+            .and_then(|text| key.authentic(&text).map(serde_json::from_slice));
+        let known: Vec<_> = known.and_then(Result::ok).unwrap_or_default();
+        Self {
+            path,
+            known: Mutex::new(known.into_iter().collect()),
+        }
+    }
+
+    /// The hash of a file's content: remembered, or read.
+    pub(super) fn hash(&self, file: &Path) -> io::Result<ComponentHash> {
+        let identity = Identity::of(&fs::metadata(file)?);
+        if let Some((known, hash)) = self.lock().get(file)
+            && *known == identity
+        {
+            return Ok(*hash);
+        }
+        let hash = ComponentHash::of(&fs::read(file)?);
+        if identity.is_settled() {
+            self.lock().insert(file.to_owned(), (identity, hash));
+        }
+        Ok(hash)
+    }
+
+    /// Writes what is remembered, without what is no longer there.
+    pub(super) fn save(&self, key: &SecretKey) -> io::Result<()> {
+        let known = {
+            let mut known = self.lock();
+            known.retain(|file, _| file.exists());
+            serde_json::to_vec(&known.iter().collect::<Vec<_>>()).map_err(io::Error::other)?
+        };
+        let text = key.authenticated(&known);
+        if fs::read(&self.path).is_ok_and(|written| written == text) {
+            return Ok(());
+        }
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&text)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path)
+            .map(|_: File| ())
+            .map_err(|error| error.error)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,359 @@
+//! The egress: the only door for outgoing HTTP of tools.
+//!
+//! A request leaves only for a host that the tool's providers or the policy name, and only to an address that is
+//! public, unless the name is an address itself. Sealed tokens in its headers become secrets here, and only for
+//! the hosts of their provider. Redirects are not followed: the guest sees them, and each next request is judged
+//! anew.
+
+mod address;
+mod client;
+mod metered;
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use holster_types::HostPattern;
+use http::header::HeaderValue;
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use self::address::Reach;
+use self::client::Clients;
+use self::metered::Metered;
+use crate::call::{HostVisit, Sandbox};
+use crate::engine::RuntimeError;
+use crate::sealing::Sealed;
+
+/// How long a connection may take, where the guest does not ask for less.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The HTTP clients of the process, shared by all calls.
+#[derive(Clone)]
+pub(crate) struct Egress {
+    clients: Arc<Clients>,
+}
+
+impl Egress {
+    pub(crate) fn new() -> Result<Self, RuntimeError> {
+        Ok(Self {
+            clients: Arc::new(Clients::new()),
+        })
+    }
+
+    /// The egress of one call.
+    pub(crate) fn for_call(
+        &self,
+        grants: Arc<[Sealed]>,
+        sandbox: &Sandbox,
+        visits: Arc<Visits>,
+    ) -> CallEgress {
+        CallEgress {
+            clients: Arc::clone(&self.clients),
+            grants,
+            hosts: sandbox.hosts.clone(),
+            requests_left: sandbox.limits.requests,
+            request_bytes_left: Arc::new(AtomicU64::new(sandbox.limits.request_bytes)),
+            response_bytes_left: Arc::new(AtomicU64::new(sandbox.limits.response_bytes)),
+            visits,
+        }
+    }
+}
+
+/// What a call sent where, and what it was refused: kept even if the call is ended from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Visits(Mutex<Vec<HostVisit>>);
+
+impl Visits {
+    fn record(&self, visit: HostVisit) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(visit);
+    }
+
+    pub(crate) fn take(&self) -> Vec<HostVisit> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The egress of one call: whom it may ask, how often, and with which secrets.
+pub(crate) struct CallEgress {
+    clients: Arc<Clients>,
+    grants: Arc<[Sealed]>,
+    hosts: Vec<HostPattern>,
+    requests_left: u32,
+    request_bytes_left: Arc<AtomicU64>,
+    response_bytes_left: Arc<AtomicU64>,
+    visits: Arc<Visits>,
+}
+
+/// Where a request goes, as one spelling.
+struct Origin<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: u16,
+}
+
+impl<'a> Origin<'a> {
+    fn of(uri: &'a Uri) -> Option<Self> {
+        let authority = uri.authority()?;
+        // `user@host` has no use but to deceive: a credential travels in a header.
+        if authority.as_str().contains('@') {
+            return None;
+        }
+        let scheme = uri.scheme_str()?;
+        let port = authority.port_u16().or(match scheme {
+            "https" => Some(443),
+            "http" => Some(80),
+            _ => None,
+        })?;
+        Some(Self {
+            scheme,
+            host: authority.host(),
+            port,
+        })
+    }
+
+    fn fits(&self, patterns: &[HostPattern]) -> bool {
+        patterns
+            .iter()
+            .any(|pattern| pattern.matches(self.scheme, self.host, self.port))
+    }
+}
+
+impl std::fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+/// Why a request does not leave.
+#[derive(Debug)]
+enum Denied {
+    BadUri,
+    Host,
+    Requests,
+    SealedToken(String),
+}
+
+impl std::fmt::Display for Denied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Denied::BadUri => f.write_str("the URI names no plain host"),
+            Denied::Host => f.write_str(
+                "the host is neither one of the tool's providers nor named by the policy",
+            ),
+            Denied::Requests => {
+                f.write_str("the call has sent as many requests as its limit allows")
+            }
+            Denied::SealedToken(provider) => {
+                write!(
+                    f,
+                    "the sealed token of `{provider}` goes to hosts of that provider only"
+                )
+            }
+        }
+    }
+}
+
+impl CallEgress {
+    /// Judges a request and puts the secrets into it.
+    fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<Reach, Denied> {
+        let uri = request.uri().clone();
+        let origin = Origin::of(&uri).ok_or(Denied::BadUri)?;
+        let provider_host = self
+            .grants
+            .iter()
+            .any(|sealed| origin.fits(&sealed.grant.hosts));
+        if !provider_host && !origin.fits(&self.hosts) {
+            return Err(Denied::Host);
+        }
+        self.requests_left = self.requests_left.checked_sub(1).ok_or(Denied::Requests)?;
+        for value in request.headers_mut().values_mut() {
+            self.unseal(value, &origin)?;
+        }
+        Ok(Reach::of(origin.host))
+    }
+
+    fn unseal(&self, value: &mut HeaderValue, origin: &Origin<'_>) -> Result<(), Denied> {
+        for sealed in self.grants.iter() {
+            let Some(unsealed) = value.to_str().ok().and_then(|text| sealed.unseal(text)) else {
+                continue;
+            };
+            let denied = || Denied::SealedToken(sealed.grant.provider.to_string());
+            if !origin.fits(&sealed.grant.hosts) {
+                return Err(denied());
+            }
+            // A secret with a line break in it would be a header of its own; it is not a valid value.
+            *value = HeaderValue::try_from(unsealed).map_err(|_| denied())?;
+            value.set_sensitive(true);
+        }
+        Ok(())
+    }
+}
+
+type Sent = Result<
+    (
+        Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
+    Error,
+>;
+
+impl WasiHttpHooks for CallEgress {
+    fn send_request(
+        &mut self,
+        mut request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _body_error: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let target =
+            Origin::of(request.uri()).map_or_else(|| "?".to_owned(), |origin| origin.to_string());
+        let method = request.method().to_string();
+        let admitted = self.admit(&mut request);
+        let refused = admitted.as_ref().err().map(ToString::to_string);
+        self.visits.record(HostVisit {
+            origin: target,
+            method,
+            refused: refused.clone(),
+        });
+        let reach = match admitted {
+            Ok(reach) => reach,
+            Err(denied) => {
+                tracing::debug!("request denied: {denied}");
+                return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+            }
+        };
+        let request = request.map(|body| {
+            Metered::new(body, Arc::clone(&self.request_bytes_left), || {
+                Error::HttpRequestBodySize(None)
+            })
+            .boxed_unsync()
+        });
+        let options = options.unwrap_or_default();
+        let clients = Arc::clone(&self.clients);
+        let response_bytes_left = Arc::clone(&self.response_bytes_left);
+        Box::new(async move {
+            let wait = options.connect_timeout.unwrap_or(CONNECT)
+                + options.first_byte_timeout.unwrap_or(Duration::MAX / 4);
+            let response = tokio::time::timeout(wait, clients.send(reach, request))
+                .await
+                .map_err(|_| Error::HttpResponseTimeout)??;
+            let response = response.map(|body| {
+                Metered::new(body.map_err(Error::from), response_bytes_left, || {
+                    Error::HttpResponseBodySize(None)
+                })
+                .boxed_unsync()
+            });
+            // The connection is driven by the client's own task: nothing is left to do here.
+            let io: Box<dyn Future<Output = Result<(), Error>> + Send> =
+                Box::new(std::future::ready(Ok(())));
+            Ok((response, io))
+        })
+    }
+}
+
+/// Takes `bytes` from a shared allowance; `false` if there is not so much left.
+fn take(left: &AtomicU64, bytes: u64) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        left.checked_sub(bytes)
+    })
+    .is_ok()
+}
+
+/// Pins what the client polls.
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::sealing::tests::grant;
+
+    fn egress(hosts: &[&str], provider_hosts: &[&str]) -> CallEgress {
+        let sandbox = Sandbox {
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            limits: Limits {
+                requests: 3,
+                ..Limits::default()
+            },
+            ..Sandbox::default()
+        };
+        let grants = Arc::new([Sealed::seal(grant("planted-secret", provider_hosts), false)]);
+        Egress::new()
+            .unwrap()
+            .for_call(grants, &sandbox, Arc::default())
+    }
+
+    fn request(uri: &str, token: &str) -> Request<WasiBody> {
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        Request::builder()
+            .uri(uri)
+            .header("authorization", format!("Bearer {token}"))
+            .body(body)
+            .unwrap()
+    }
+
+    #[test]
+    fn a_request_leaves_only_for_a_named_host() {
+        for (uri, admitted) in [
+            ("https://slack.com/api/auth.test", true),
+            ("https://SLACK.com:443/api", true),
+            ("https://files.example.org/x", true),
+            ("http://slack.com/api", false),
+            ("https://slack.com.evil.example/", false),
+            ("https://evil.example/?slack.com", false),
+            ("https://slack.com@evil.example/", false),
+            ("https://evil@slack.com/", false),
+            ("https://slack.com:8443/", false),
+            ("https://169.254.169.254/latest/meta-data", false),
+        ] {
+            let mut egress = egress(&["files.example.org"], &["slack.com"]);
+            assert_eq!(
+                egress.admit(&mut request(uri, "none")).is_ok(),
+                admitted,
+                "{uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sealed_token_is_exchanged_for_its_providers_hosts_only() {
+        let mut egress = egress(&["files.example.org"], &["slack.com"]);
+        let sealed = egress.grants[0].shown().to_owned();
+
+        let mut to_provider = request("https://slack.com/api", &sealed);
+        egress.admit(&mut to_provider).unwrap();
+        assert_eq!(
+            to_provider.headers()["authorization"],
+            "Bearer planted-secret"
+        );
+        assert!(to_provider.headers()["authorization"].is_sensitive());
+
+        let mut elsewhere = request("https://files.example.org/x", &sealed);
+        assert!(matches!(
+            egress.admit(&mut elsewhere),
+            Err(Denied::SealedToken(_))
+        ));
+        assert!(!format!("{:?}", elsewhere.headers()).contains("planted-secret"));
+    }
+
+    #[test]
+    fn the_number_of_requests_is_limited() {
+        let mut egress = egress(&[], &["slack.com"]);
+        for _ in 0..3 {
+            egress
+                .admit(&mut request("https://slack.com/", "none"))
+                .unwrap();
+        }
+        assert!(matches!(
+            egress.admit(&mut request("https://slack.com/", "none")),
+            Err(Denied::Requests)
+        ));
+    }
+}

@@ -1,0 +1,161 @@
+//! The engine: one for a process, tuned for many short calls in fresh instances.
+//!
+//! Guests are preempted by epochs: a ticker thread advances the epoch, and a guest that sees it yields to tokio.
+//! So a guest that spins shares the machine, and its deadline can end it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::limits::Limits;
+use crate::state::CallState;
+
+/// How often a running guest yields.
+const EPOCH: Duration = Duration::from_millis(5);
+/// Stack of a guest. CPython needs about half of it for its own recursion limit.
+const WASM_STACK_BYTES: usize = 1 << 20;
+/// Stack of a call: the guest's and the host functions'.
+const ASYNC_STACK_BYTES: usize = 2 << 20;
+/// Core instances of one component: CPython's has over twenty.
+pub(crate) const CORE_INSTANCES: u32 = 64;
+pub(crate) const MEMORIES: u32 = 4;
+pub(crate) const TABLES: u32 = 32;
+
+/// How the engine allocates.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Calls that run at the same time; more wait for their turn. 1 to 10,000.
+    pub concurrent_calls: u32,
+    /// Reserve address space for all of them at the start. Without it, or where the system gives no such space,
+    /// every call maps its own memory, which is slower.
+    pub pooling: bool,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            concurrent_calls: 512,
+            pooling: true,
+        }
+    }
+}
+
+/// Why the runtime does not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum RuntimeError {
+    #[error("the engine does not start: {0}")]
+    Engine(String),
+    #[error("cannot use the code cache in {}: {error}", .directory.display())]
+    Cache {
+        directory: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("cannot set up outgoing HTTP: {0}")]
+    Egress(String),
+}
+
+/// The engine with what belongs to it: host functions, slots for calls, the ticker.
+pub(crate) struct Engine {
+    wasmtime: wasmtime::Engine,
+    linker: Linker<CallState>,
+    /// One permit for each call that may run at the same time.
+    pub(crate) slots: Semaphore,
+    /// One permit for each component that may be compiled at the same time.
+    pub(crate) compilers: Arc<Semaphore>,
+}
+
+impl Engine {
+    pub(crate) fn start(settings: &EngineSettings) -> Result<Self, RuntimeError> {
+        let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
+        let calls = settings.concurrent_calls.clamp(1, 10_000);
+        let wasmtime = if settings.pooling {
+            wasmtime::Engine::new(&config(Some(calls))).or_else(|error| {
+                tracing::warn!("no address space for a pool of {calls} instances, allocating on demand: {error:#}");
+                wasmtime::Engine::new(&config(None))
+            })
+        } else {
+            wasmtime::Engine::new(&config(None))
+        }
+        .map_err(failed)?;
+        let linker = crate::state::linker(&wasmtime).map_err(failed)?;
+        tick(&wasmtime)?;
+        let compilers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            wasmtime,
+            linker,
+            slots: Semaphore::new(calls as usize),
+            compilers: Arc::new(Semaphore::new(compilers)),
+        })
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<CallState> {
+        &self.linker
+    }
+}
+
+/// `pool`: how many instances to reserve space for.
+fn config(pool: Option<u32>) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(ASYNC_STACK_BYTES)
+        .memory_init_cow(true)
+        // Tools are WASI 0.2: nothing of the async component model is linked, and its bookkeeping costs each call.
+        .concurrency_support(false);
+    if let Some(calls) = pool {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(calls)));
+    }
+    config
+}
+
+fn pooling(calls: u32) -> PoolingAllocationConfig {
+    let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut pooling = PoolingAllocationConfig::new();
+    pooling
+        .total_component_instances(calls)
+        .total_core_instances(calls.saturating_mul(CORE_INSTANCES))
+        .total_memories(calls.saturating_mul(2))
+        .total_tables(calls.saturating_mul(4))
+        .total_stacks(calls)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_memory_size(bytes(Limits::CEILING.memory_bytes))
+        .table_elements(bytes(Limits::default().table_elements))
+        .max_core_instance_size(4 << 20)
+        .max_component_instance_size(4 << 20)
+        .max_unused_warm_slots(32)
+        .linear_memory_keep_resident(8 << 20)
+        .table_keep_resident(512 << 10)
+        .async_stack_keep_resident(64 << 10);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pooling.pagemap_scan(Enabled::Yes);
+    }
+    pooling
+}
+
+/// Advances the epoch until the engine is gone.
+fn tick(engine: &wasmtime::Engine) -> Result<(), RuntimeError> {
+    let weak = engine.weak();
+    std::thread::Builder::new()
+        .name("holster-epoch".into())
+        .spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(EPOCH);
+            }
+        })
+        .map(drop)
+        .map_err(|error| RuntimeError::Engine(format!("no thread for the epoch ticker: {error}")))
+}

@@ -1,0 +1,148 @@
+//! From bytes to a component that can be called.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use holster_types::{ComponentHash, ToolName};
+use wasmtime::component::Component;
+
+use crate::bindings::PluginPre;
+use crate::call::discover;
+use crate::component::{InvalidComponent, inspect};
+use crate::state::CallState;
+use crate::tool::ToolDefinition;
+use crate::{CallError, InvalidTool, Runtime};
+
+/// A component in memory, ready to be called.
+pub struct LoadedComponent {
+    hash: ComponentHash,
+    tools: Vec<ToolDefinition>,
+    pub(crate) pre: PluginPre<CallState>,
+}
+
+impl LoadedComponent {
+    /// The hash of the component's bytes.
+    pub fn hash(&self) -> &ComponentHash {
+        &self.hash
+    }
+
+    /// Its tools, in the order in which it lists them.
+    pub fn tools(&self) -> &[ToolDefinition] {
+        &self.tools
+    }
+
+    /// The tool of this name.
+    pub fn tool(&self, name: &ToolName) -> Option<&ToolDefinition> {
+        self.tools.iter().find(|tool| tool.name == *name)
+    }
+}
+
+/// How far a load is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The code is being compiled: seconds for JavaScript and Python.
+    Compiling,
+    /// The code was compiled, in this time.
+    Compiled(Duration),
+    /// The code was in the cache.
+    Cached,
+}
+
+/// Why a component cannot be called.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum LoadError {
+    #[error("cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    #[error("the file has changed since it was found; try again")]
+    Changed,
+    #[error(transparent)]
+    Component(#[from] InvalidComponent),
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    #[error("it does not fit the world `holster:plugin/plugin`: {0}")]
+    Link(String),
+    #[error("`list-tools` does not answer: {0}")]
+    Discover(CallError),
+    #[error(transparent)]
+    Tools(#[from] InvalidTool),
+}
+
+impl Runtime {
+    /// Makes the component of this hash callable: from the code cache, or else from its bytes, which are compiled
+    /// once, however many tasks and processes wait for them. `read` is called only if they are needed.
+    pub async fn load(
+        &self,
+        hash: ComponentHash,
+        read: impl FnOnce() -> std::io::Result<Vec<u8>> + Send + 'static,
+        progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<Arc<LoadedComponent>, LoadError> {
+        if let Some(loaded) = self.load_cached(hash).await {
+            progress(Progress::Cached);
+            return Ok(loaded);
+        }
+        let _only_one = self.cache.lock(&hash).await;
+        if let Some(loaded) = self.load_cached(hash).await {
+            progress(Progress::Cached);
+            return Ok(loaded);
+        }
+        let permit = Arc::clone(&self.engine.compilers).acquire_owned().await;
+        progress(Progress::Compiling);
+        let start = Instant::now();
+        let engine = self.engine.wasmtime().clone();
+        let (component, code) = blocking(move || {
+            let bytes = read()?;
+            if ComponentHash::of(&bytes) != hash {
+                return Err(LoadError::Changed);
+            }
+            inspect(&bytes)?;
+            let compile = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+            let component = Component::new(&engine, &bytes).map_err(compile)?;
+            let code = component.serialize().map_err(compile)?;
+            drop(permit);
+            Ok((component, code))
+        })
+        .await?;
+        let pre = self.link(&component)?;
+        let tools =
+            ToolDefinition::from_guest(discover(self, &pre).await.map_err(LoadError::Discover)?)?;
+        progress(Progress::Compiled(start.elapsed()));
+        self.keep(hash, code, &tools).await;
+        Ok(Arc::new(LoadedComponent { hash, tools, pre }))
+    }
+
+    async fn load_cached(&self, hash: ComponentHash) -> Option<Arc<LoadedComponent>> {
+        let cache = self.cache.clone();
+        let engine = self.engine.wasmtime().clone();
+        let (component, tools) = blocking(move || cache.load(&engine, &hash)).await?;
+        let pre = self.link(&component).ok()?;
+        Some(Arc::new(LoadedComponent { hash, tools, pre }))
+    }
+
+    /// A cache that cannot be written costs time, not the call.
+    async fn keep(&self, hash: ComponentHash, code: Vec<u8>, tools: &[ToolDefinition]) {
+        let (cache, tools) = (self.cache.clone(), tools.to_vec());
+        if let Err(error) = blocking(move || cache.store(&hash, &code, &tools)).await {
+            tracing::warn!(
+                "the code of component {} is not cached: {error}",
+                hash.short()
+            );
+        }
+    }
+
+    fn link(&self, component: &Component) -> Result<PluginPre<CallState>, LoadError> {
+        self.engine
+            .linker()
+            .instantiate_pre(component)
+            .and_then(PluginPre::new)
+            .map_err(|error| LoadError::Link(format!("{error:#}")))
+    }
+}
+
+/// Runs what reads files or compiles away from the threads that serve calls.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,51 @@
+//! `cargo xtask setup`: everything that a fresh machine needs to build components in three languages.
+//!
+//! [`prepare`] looks at what is there, gets what is not, and is done in a fraction of a second when nothing is
+//! missing; every other command begins with it. What can be kept in the target folder is; only compilers and
+//! interpreters are asked of rustup or of the system's packages.
+
+pub(crate) mod node;
+pub(crate) mod python;
+pub(crate) mod rust;
+mod system;
+
+use anyhow::Result;
+
+use self::node::Node;
+use self::python::Python;
+use self::rust::WasmCompiler;
+use crate::workspace::Workspace;
+
+/// The crate that every Rust tool depends on.
+pub(crate) const RUST_SDK: &str = "guest-sdks/rust";
+/// The npm package that every JavaScript tool depends on.
+pub(crate) const JAVASCRIPT_SDK: &str = "guest-sdks/js";
+/// The package that every Python tool imports.
+pub(crate) const PYTHON_SDK: &str = "guest-sdks/python";
+
+/// What builds components on this machine.
+pub(crate) struct Toolchain {
+    pub(crate) rust: WasmCompiler,
+    pub(crate) node: Node,
+    pub(crate) python: Python,
+}
+
+/// Gets what is missing, and says what it gets.
+pub(crate) fn prepare(workspace: &Workspace) -> Result<Toolchain> {
+    let toolchain = Toolchain {
+        rust: WasmCompiler::find_or_install()?,
+        node: Node::find_or_install(workspace)?,
+        python: Python::find_or_install(workspace)?,
+    };
+    // Before any tool that links to it: tools are installed side by side, and this is what they share.
+    toolchain
+        .node
+        .install_packages(&workspace.root().join(JAVASCRIPT_SDK))?;
+    println!(
+        "set-up: {}, node {}, python {}",
+        toolchain.rust.description(),
+        toolchain.node.version(),
+        toolchain.python.version()
+    );
+    Ok(toolchain)
+}
