@@ -403,3 +403,193 @@ impl<'de> Visitor<'de> for UsernameVisitor {
         Ok(Username::Open(name.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use holster_types::ExposeSecret;
+
+    fn parse(text: &str) -> Result<ConfiguredCredential, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    fn file(folder: &Path, content: &[u8], mode: u32) -> ConfiguredCredential {
+        let path = folder.join("secret");
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let mut credential = parse("token = { file = 'secret' }").unwrap();
+        credential.resolve_paths(folder);
+        credential
+    }
+
+    #[test]
+    fn a_credential_has_the_parts_of_one_kind() {
+        for (text, kind) in [
+            ("token = { env = 'A' }", Some(CredentialKind::ApiKey)),
+            (
+                "token = { file = 'a' }\naccount = 'me'\nscopes = ['read']",
+                Some(CredentialKind::ApiKey),
+            ),
+            (
+                "username = 'me'\npassword = { env = 'A' }",
+                Some(CredentialKind::Basic),
+            ),
+            (
+                "username = { env = 'B' }\npassword = { env = 'A' }",
+                Some(CredentialKind::Basic),
+            ),
+            (
+                "key = { env = 'A' }\nsecret = { env = 'B' }",
+                Some(CredentialKind::KeyPair),
+            ),
+            ("", None),
+            ("username = 'me'", None),
+            ("key = { env = 'A' }", None),
+            ("token = { env = 'A' }\nsecret = { env = 'B' }", None),
+        ] {
+            match (parse(text), kind) {
+                (Ok(credential), Some(kind)) => assert_eq!(credential.kind(), kind, "{text}"),
+                (Err(error), None) => {
+                    let message = error.message();
+                    assert!(message.contains("`key` with `secret`"), "{text}: {message}");
+                }
+                (result, _) => panic!("{text}: {result:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+        for value in [
+            "'planted'",
+            "\"planted\"",
+            "1234567",
+            "-1234567",
+            "12345.67",
+            "true",
+            "{ value = 'planted' }",
+        ] {
+            for part in ["token", "password", "key", "secret"] {
+                let error = parse(&format!("{part} = {value}")).unwrap_err();
+                let message = error.message();
+                assert!(message.contains("env"), "{part} = {value}: {message}");
+                assert!(
+                    !message.contains("planted") && !message.contains("12345"),
+                    "{message}"
+                );
+            }
+        }
+        let message = parse("token = 'planted'").unwrap_err().message().to_owned();
+        assert!(message.contains("`holster auth add`"), "{message}");
+    }
+
+    #[test]
+    fn a_source_is_a_variable_or_a_file() {
+        for text in [
+            "token = {}",
+            "token = { env = 'A', file = 'b' }",
+            "token = { env = '' }",
+            "token = { env = 'A=B' }",
+            "token = { enviroment = 'A' }",
+            "token = []",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(
+                error.message().contains("env"),
+                "{text}: {}",
+                error.message()
+            );
+        }
+    }
+
+    #[test]
+    fn a_variable_is_read_when_the_secret_is_needed() {
+        let credential = parse("token = { env = 'CARGO_PKG_NAME' }").unwrap();
+        let CredentialSecret::Token(token) = credential.read().unwrap() else {
+            panic!("not a token");
+        };
+        assert_eq!(token.expose_secret(), "holster-broker");
+
+        let missing = parse("token = { env = 'HOLSTER_TEST_UNSET' }").unwrap();
+        assert_eq!(
+            missing.read().unwrap_err().to_string(),
+            "the variable `HOLSTER_TEST_UNSET` is not set"
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_without_the_line_break_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        for content in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            let CredentialSecret::Token(token) = file(folder.path(), content.as_bytes(), 0o600)
+                .read()
+                .unwrap()
+            else {
+                panic!("not a token");
+            };
+            assert_eq!(token.expose_secret(), "s3cret", "{content:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_serve_is_named_with_the_reason_and_never_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, mode, part) in [
+            (&b"planted"[..], 0o644, "chmod 600"),
+            (b"planted", 0o640, "others than its owner"),
+            (b"", 0o600, "is empty"),
+            (b"planted\nplanted", 0o600, "line break"),
+            (b" planted", 0o600, "space at an end"),
+            (b"planted\xff", 0o600, "UTF-8"),
+            (&[b'x'; 64 * 1024 + 1], 0o600, "larger than"),
+        ] {
+            let error = file(folder.path(), content, mode)
+                .read()
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(part) && error.contains("secret"),
+                "`{part}` is not in: {error}"
+            );
+            assert!(!error.contains("planted"), "{error}");
+        }
+        std::fs::remove_file(folder.path().join("secret")).unwrap();
+        let mut credential = parse("token = { file = 'secret' }").unwrap();
+        credential.resolve_paths(folder.path());
+        let error = credential.read().unwrap_err().to_string();
+        assert!(error.contains("No such file"), "{error}");
+        credential = parse("token = { file = '.' }").unwrap();
+        credential.resolve_paths(folder.path());
+        assert!(
+            credential
+                .read()
+                .unwrap_err()
+                .to_string()
+                .contains("not a file")
+        );
+    }
+
+    #[test]
+    fn a_user_name_in_the_open_is_the_label_of_its_account() {
+        let text = "username = 'me@x.example'\npassword = { env = 'A' }";
+        assert_eq!(parse(text).unwrap().account(), Some("me@x.example"));
+        let labelled = format!("{text}\naccount = 'mine'");
+        assert_eq!(parse(&labelled).unwrap().account(), Some("mine"));
+        assert!(parse(&format!("{text}\naccount = \"a\\nb\"")).is_err());
+    }
+
+    #[test]
+    fn the_schema_knows_the_three_kinds_and_no_secret_in_the_open() {
+        let schema: serde_json::Value = schemars::schema_for!(ConfiguredCredential).into();
+        assert_eq!(schema["oneOf"].as_array().unwrap().len(), 3);
+        assert_eq!(schema["additionalProperties"], false);
+        let text = schema.to_string();
+        assert!(
+            text.contains("\"env\"") && text.contains("\"file\""),
+            "{text}"
+        );
+    }
+}

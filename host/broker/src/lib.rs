@@ -24,8 +24,9 @@ pub use credential::{
 };
 pub use error::BrokerError;
 pub use provider::{
-    BodyFormat, ClientAuth, Date, HeaderName, Identity, Inject, InvalidText, JsonPointer, OAuth,
-    Pkce, Provider, Redirect, ResponsePointers, Rotation, UrlTemplate, Variable, VariableName,
+    BodyFormat, ClientAuth, Date, DocUrl, HeaderName, Identity, Inject, InvalidText, JsonPointer,
+    OAuth, Pkce, Provider, Redirect, ResponsePointers, Rotation, UrlTemplate, Variable,
+    VariableName,
 };
 pub use providers::{ProviderError, ProviderOrigin, Providers};
 pub use resolve::{Missing, Reason, Unmet};

@@ -28,7 +28,7 @@ pub struct Provider {
     #[schemars(length(min = 1))]
     pub kinds: Vec<CredentialKind>,
     /// Where the vendor describes what stands in this file.
-    pub doc_url: UrlTemplate,
+    pub doc_url: DocUrl,
     /// When the file was last compared with what the vendor describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_on: Option<Date>,
@@ -412,9 +412,7 @@ impl Provider {
                 .flatten()
                 .chain(std::iter::once(token_url))
         });
-        oauth
-            .chain(self.identity.iter().map(|identity| &identity.url))
-            .chain(std::iter::once(&self.doc_url))
+        oauth.chain(self.identity.iter().map(|identity| &identity.url))
     }
 }
 
@@ -477,6 +475,11 @@ texts! {
     UrlTemplate,
     "an address `https://…` (variables in braces, `http` only to a loopback address)",
     r"^https?://[^\s]+$", url_template;
+
+    /// The address of a page for people.
+    DocUrl, "an address `https://…`", r"^https://[^\s]+$", |text| {
+        text.starts_with("https://") && !text.contains(char::is_whitespace) && url::Url::parse(text).is_ok()
+    };
 
     /// A place in a JSON document (RFC 6901). The empty pointer, the whole document, is none here.
     JsonPointer, "a JSON pointer such as `/user/name`", "^(/[^/]*)+$", |text| text.starts_with('/');
@@ -547,4 +550,127 @@ fn url_template(text: &str) -> bool {
     };
     let open = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     open && (url.scheme() == "https" || (url.scheme() == "http" && loopback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(rest: &str) -> Provider {
+        let text = format!(
+            "id = 'x'\ntitle = 'X'\nkinds = ['api_key', 'basic', 'key_pair']\ndoc_url = 'https://x.example/'\n{rest}"
+        );
+        toml::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_secret_travels_in_the_header_of_its_kind() {
+        use CredentialKind::{ApiKey, Basic, KeyPair, Oauth2};
+        for (rest, kind, header) in [
+            ("", ApiKey, "Authorization: Bearer s"),
+            ("inject = { scheme = '' }", ApiKey, "Authorization: s"),
+            (
+                "inject = { scheme = 'Bot' }",
+                ApiKey,
+                "Authorization: Bot s",
+            ),
+            ("inject = { header = 'X-Api-Key' }", ApiKey, "X-Api-Key: s"),
+            ("inject = { header = 'X-Api-Key' }", KeyPair, "X-Api-Key: s"),
+            (
+                "inject = { header = 'X-Api-Key' }",
+                Basic,
+                "Authorization: Basic s",
+            ),
+            ("inject_key = { scheme = '' }", ApiKey, "Authorization: s"),
+            (
+                "inject_key = { scheme = '' }",
+                Oauth2,
+                "Authorization: Bearer s",
+            ),
+            (
+                "inject = { query = 'key' }",
+                ApiKey,
+                "Authorization: Bearer s",
+            ),
+        ] {
+            let found = provider(rest).header(kind);
+            assert_eq!(
+                format!("{}: {}", found.name, found.value("s")),
+                header,
+                "{rest}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_is_https_or_on_this_machine_and_names_its_variables() {
+        for (text, valid) in [
+            ("https://x.example/a?b=c", true),
+            ("https://{domain}/a", true),
+            ("https://{domain}.x.example/{path}", true),
+            ("http://127.0.0.1:8080/", true),
+            ("http://[::1]/", true),
+            ("http://localhost/", true),
+            ("http://x.example/", false),
+            ("ftp://x.example/", false),
+            ("https://user@x.example/", false),
+            ("https://x.example/#a", false),
+            ("https://x.example/ a", false),
+            ("https://{}/", false),
+            ("https://{a/", false),
+            ("https://a}/", false),
+            ("x.example", false),
+        ] {
+            assert_eq!(
+                UrlTemplate::try_from(text.to_owned()).is_ok(),
+                valid,
+                "{text}"
+            );
+        }
+        let url = UrlTemplate::try_from("https://{a}.x/{b}".to_owned()).unwrap();
+        assert_eq!(url.variables().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_date_is_a_day_of_the_calendar() {
+        for (text, valid) in [
+            ("2026-11-24", true),
+            ("2026-13-01", false),
+            ("2026-00-01", false),
+            ("2026-01-32", false),
+            ("2026-1-1", false),
+            ("26-11-24", false),
+            ("2026-11-24T", false),
+            ("2026-11-2é", false),
+        ] {
+            assert_eq!(Date::try_from(text.to_owned()).is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_opens_what_oauth_opens_and_a_password_only_what_takes_one() {
+        let text = "id = 'x'\ntitle = 'X'\nkinds = ['oauth2']\ndoc_url = 'https://x.example/'\n\
+                    [oauth]\nauthorize_url = 'https://x.example/a'\ntoken_url = 'https://x.example/t'";
+        let provider: Provider = toml::from_str(text).unwrap();
+        assert!(provider.admit(CredentialKind::ApiKey).is_ok());
+        let error = provider
+            .admit(CredentialKind::Basic)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, "`x` takes no basic credential; it takes oauth2");
+    }
+
+    #[test]
+    fn the_schema_describes_every_field_and_allows_no_other() {
+        let schema = Provider::schema();
+        assert_eq!(schema["additionalProperties"], false);
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            let described = property["description"].is_string() || property["$ref"].is_string();
+            assert!(described, "{name} has no description");
+        }
+        assert_eq!(
+            schema["required"],
+            serde_json::json!(["id", "title", "kinds", "doc_url"])
+        );
+    }
 }

@@ -544,3 +544,6 @@ pub(crate) fn now() -> u64 {
 fn seconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,12 +76,8 @@ impl Host {
         config: Config,
         observer: impl Fn(&ComponentName, LoadEvent) + Send + Sync + 'static,
     ) -> Result<Self, HostError> {
-        let runtime = Runtime::open(&RuntimeSettings {
-            engine: config.engine_settings(),
-            cache_directory: config.cache_directory()?,
-            cache_bytes: config.cache_bytes(),
-        })?;
-        let broker = Broker::open(broker_settings(&config)?).await?;
+        let runtime = open_runtime(&config)?;
+        let broker = open_broker(&config).await?;
         let directory = config.plugin_directory()?;
         let catalogue = Catalogue::open(&directory, &runtime, Arc::new(observer))
             .map_err(|error| HostError::Plugins { directory, error })?;
@@ -313,6 +309,20 @@ fn record(call: &Call, outcome: &Outcome) {
     };
     let hosts: Vec<_> = visits.iter().map(|visit| visit.origin.as_str()).collect();
     tracing::info!(target: "holster::audit", %tenant, %thread, profile, %tool, hash, ?hosts, ended);
+}
+
+/// The runtime alone: for what looks at single components, or at the cache.
+pub fn open_runtime(config: &Config) -> Result<Runtime, HostError> {
+    Ok(Runtime::open(&RuntimeSettings {
+        engine: config.engine_settings(),
+        cache_directory: config.cache_directory()?,
+        cache_bytes: config.cache_bytes(),
+    })?)
+}
+
+/// The broker alone: for what looks at accounts, and runs nothing.
+pub async fn open_broker(config: &Config) -> Result<Broker, HostError> {
+    Ok(Broker::open(broker_settings(config)?).await?)
 }
 
 fn broker_settings(config: &Config) -> Result<BrokerSettings, ConfigError> {

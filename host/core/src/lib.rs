@@ -16,11 +16,11 @@ mod host;
 pub use call::{Call, Failure, Finished, Interrupted, Outcome};
 pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
 pub use config::{Config, ConfigError};
-pub use host::{Host, HostError};
+pub use host::{Host, HostError, open_broker, open_runtime};
 
 pub use holster_broker as broker;
 pub use holster_runtime::{
     Behaviour, CacheEntry, CacheError, CacheVerdict, CallError, CodeCache, Content, HostVisit,
-    Limits, Progress, ToolDefinition, ToolError, ToolOutput,
+    Limits, Progress, Runtime, RuntimeError, ToolDefinition, ToolError, ToolOutput, inspect,
 };
 pub use holster_types as types;

@@ -240,7 +240,11 @@ fn explain(error: &wasmtime::Error, state: &CallState, limits: &Limits) -> CallE
         (Some(Refused::Memory), _) => CallError::OutOfMemory(limits.memory_bytes),
         (Some(Refused::Table), _) => CallError::OutOfTable(limits.table_elements),
         (None, Some(Trap::AllocationTooLarge)) => CallError::OutOfMemory(limits.memory_bytes),
-        (None, Some(trap)) => CallError::Trapped(trap.to_string()),
+        (None, Some(trap)) => CallError::Trapped(
+            trap.to_string()
+                .trim_start_matches("wasm trap: ")
+                .to_owned(),
+        ),
         // wasmtime's own type for this is private.
         (None, None)
             if error

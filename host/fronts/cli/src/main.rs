@@ -1,1 +1,129 @@
-fn main() {}
+//! `holster`: the command line.
+//!
+//! Each command is a file that parses its arguments, asks the library once, and prints. What `--json` prints is for
+//! scripts and stays as it is; what people read may change. Diagnostics go to standard error.
+
+#![forbid(unsafe_code)]
+
+mod commands;
+mod content;
+mod exit;
+mod print;
+mod progress;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use holster_core::Config;
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Exit;
+
+/// Runs tools that nobody has to trust, with the accounts of a profile.
+///
+/// Exit codes: 0 done; 1 it failed, and standard error says why; 2 wrong usage or configuration; 3 a person has to
+/// connect an account first.
+#[derive(Parser)]
+#[command(name = "holster", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Args)]
+struct Global {
+    /// The configuration. Default: `holster.toml` here, or in the user's configuration folder.
+    #[arg(long, global = true, env = "HOLSTER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The plugin directory, instead of the configured one.
+    #[arg(long, global = true, env = "HOLSTER_PLUGINS", value_name = "FOLDER")]
+    plugins: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say more on standard error; twice for even more.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Tools(commands::tools::Arguments),
+    Call(commands::call::Arguments),
+    Check(commands::check::Arguments),
+    Inspect(commands::inspect::Arguments),
+    Auth(commands::auth::Arguments),
+    Profiles(commands::profiles::Arguments),
+    Providers(commands::providers::Arguments),
+    Cache(commands::cache::Arguments),
+    Schema(commands::schema::Arguments),
+    Completions(commands::completions::Arguments),
+}
+
+impl Global {
+    fn config(&self) -> Result<Config, Exit> {
+        let mut config = match self.config.clone().or_else(Config::find) {
+            Some(path) => Config::read(&path).map_err(Exit::usage)?,
+            None => Config::default(),
+        };
+        if let Some(plugins) = &self.plugins {
+            config.plugins = Some(plugins.clone());
+        }
+        Ok(config)
+    }
+}
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    start_log(global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::failed(error).report(),
+    };
+    let result = runtime.block_on(run(&global, command));
+    // A guest that is still running must not hold up the end of the command.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit.report(),
+    }
+}
+
+async fn run(global: &Global, command: Command) -> Result<(), Exit> {
+    match command {
+        Command::Tools(arguments) => commands::tools::run(global, arguments).await,
+        Command::Call(arguments) => commands::call::run(global, arguments).await,
+        Command::Check(arguments) => commands::check::run(global, arguments).await,
+        Command::Inspect(arguments) => commands::inspect::run(global, arguments).await,
+        Command::Auth(arguments) => commands::auth::run(global, arguments).await,
+        Command::Profiles(arguments) => commands::profiles::run(global, arguments).await,
+        Command::Providers(arguments) => commands::providers::run(global, arguments).await,
+        Command::Cache(arguments) => commands::cache::run(global, arguments).await,
+        Command::Schema(arguments) => commands::schema::run(&arguments),
+        Command::Completions(arguments) => commands::completions::run(arguments),
+    }
+}
+
+/// `HOLSTER_LOG` takes the usual filters, such as `holster=debug`.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "warn,holster=info",
+        _ => "info,holster=debug,holster_core=debug,holster_runtime=debug,holster_broker=debug",
+    };
+    let filter = EnvFilter::try_from_env("HOLSTER_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
+}

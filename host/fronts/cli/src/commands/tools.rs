@@ -1,0 +1,90 @@
+//! `holster tools`: what can be called.
+
+use holster_core::CatalogueView;
+use serde_json::{Value, json};
+
+use crate::commands::open_host;
+use crate::exit::Exit;
+use crate::{Global, print};
+
+/// List the tools of the plugin directory, and what is wrong with files that are not served.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
+    let host = open_host(global).await?;
+    let view = host.settled().await;
+    if global.json {
+        return print::json(&to_json(&view));
+    }
+    let rows: Vec<_> = view
+        .tools()
+        .map(|tool| {
+            let definition = tool.definition();
+            let accounts: Vec<_> = definition
+                .requirements
+                .iter()
+                .map(|need| need.provider.as_str())
+                .collect();
+            vec![
+                definition.name.to_string(),
+                tool.component().to_string(),
+                if accounts.is_empty() {
+                    "-".to_owned()
+                } else {
+                    accounts.join(", ")
+                },
+                print::summary(&definition.description),
+            ]
+        })
+        .collect();
+    print::table(&["TOOL", "COMPONENT", "ACCOUNTS", "DESCRIPTION"], &rows)?;
+    if rows.is_empty() {
+        let directory = host.config().plugin_directory().map_err(Exit::usage)?;
+        eprintln!(
+            "holster: no component in {}; put *.wasm files there",
+            directory.display()
+        );
+    }
+    for problem in view.problems() {
+        eprintln!(
+            "holster: {} is not served: {}",
+            problem.path.display(),
+            problem.reason
+        );
+    }
+    for conflict in view.conflicts() {
+        eprintln!(
+            "holster: `{}` of `{}` is left out: `{}`, whose name comes first, has a tool of that name; rename one",
+            conflict.tool, conflict.left_out, conflict.served_by
+        );
+    }
+    Ok(())
+}
+
+fn to_json(view: &CatalogueView) -> Value {
+    let tools: Vec<_> = view
+        .tools()
+        .map(|tool| {
+            let mut value = serde_json::to_value(tool.definition()).unwrap_or_default();
+            value["component"] = tool.component().as_str().into();
+            value["hash"] = tool.hash().to_string().into();
+            value
+        })
+        .collect();
+    let problems: Vec<_> = view
+        .problems()
+        .iter()
+        .map(|problem| json!({ "path": problem.path, "reason": problem.reason }))
+        .collect();
+    let conflicts: Vec<_> = view
+        .conflicts()
+        .iter()
+        .map(|conflict| {
+            json!({
+                "tool": conflict.tool, "served_by": conflict.served_by, "left_out": conflict.left_out,
+            })
+        })
+        .collect();
+    json!({ "tools": tools, "problems": problems, "conflicts": conflicts })
+}

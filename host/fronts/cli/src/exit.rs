@@ -1,0 +1,44 @@
+//! How a command ends when it does not simply succeed.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// A failure, with the code that scripts see.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// 1: it was tried and it failed.
+    Failed(String),
+    /// 1: as above, and standard output has said it already.
+    Reported,
+    /// 3: as below, and standard output has said it already.
+    InterruptReported,
+    /// 2: what was asked for makes no sense.
+    Usage(String),
+    /// 3: a person has to act first.
+    Interrupted(String),
+}
+
+impl Exit {
+    pub(crate) fn failed(error: impl Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    pub(crate) fn usage(error: impl Display) -> Self {
+        Self::Usage(error.to_string())
+    }
+
+    /// Says why on standard error.
+    pub(crate) fn report(self) -> ExitCode {
+        let (code, text) = match &self {
+            Exit::Failed(text) => (1, Some(text)),
+            Exit::Reported => (1, None),
+            Exit::InterruptReported => (3, None),
+            Exit::Usage(text) => (2, Some(text)),
+            Exit::Interrupted(text) => (3, Some(text)),
+        };
+        if let Some(text) = text {
+            eprintln!("holster: {}", text.trim_end());
+        }
+        ExitCode::from(code)
+    }
+}
