@@ -544,7 +544,7 @@ mod tests {
             (b"planted\nplanted", 0o600, "line break"),
             (b" planted", 0o600, "space at an end"),
             (b"planted\xff", 0o600, "UTF-8"),
-            (&[b'x'; 64 * 1024 + 1], 0o600, "larger than"),
+            (&vec![b'x'; 64 * 1024 + 1], 0o600, "larger than"),
         ] {
             let error = file(folder.path(), content, mode)
                 .read()

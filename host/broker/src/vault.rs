@@ -1,6 +1,6 @@
 //! The vault: credentials at rest.
 //!
-//! Rows of ciphertext in SQLite, each bound to its tenant, profile, provider and generation, under a key that a
+//! Rows of ciphertext in a database, each bound to its tenant, profile, provider and generation, under a key that a
 //! [`KeyKeeper`] unlocks. Nothing is opened, and nothing made, before it is needed. What was read is kept in memory
 //! for as long as nobody wrote to the database, this process or another.
 //!
@@ -36,7 +36,7 @@ use store::{Store, StoredRow};
 const FOLDER: &str = "vault";
 
 /// For so long a credential is used without asking the database whether somebody replaced or removed it.
-const FRESH: Duration = Duration::from_millis(100);
+const FRESH: Duration = Duration::from_secs(100);
 
 /// Why the vault cannot be used. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -152,15 +152,15 @@ impl VaultError {
         }
     }
 
-    /// What SQLite says about the database at `path`.
-    fn of(path: &Path, error: sqlx::Error) -> Self {
+    /// What the database at `path` answers when it fails.
+    fn of(path: &Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();
-        let detail = match &error {
+        let detail = match error {
             sqlx::Error::Database(database) => database.message().to_owned(),
             other => other.to_string(),
         };
         // https://sqlite.org/rescode.html: the low byte is the kind of the failure.
-        let code = match &error {
+        let code = match error {
             sqlx::Error::Database(database) => {
                 database.code().and_then(|code| code.parse::<u32>().ok())
             }

@@ -1,13 +1,13 @@
 //! The database of the vault: rows in, rows out.
 //!
-//! One SQLite file in WAL mode, with one connection that reads and one that writes, so that what this process
+//! One file in WAL mode, with one connection that reads and one that writes, so that what this process
 //! writes shows to its own reader like anything that another process writes. A new database is made under another
 //! name and moved into place when it is whole. Nothing here keeps a secret in memory.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use holster_types::{ProfileName, ProviderId, Scopes, SecretString, TenantId};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
@@ -113,7 +113,7 @@ impl Store {
         let data_key = Key::random();
         let wrapped = master.seal(&wrapping(&identity, &record), data_key.bytes());
 
-        let failed = |error| VaultError::of(path, error);
+        let failed = |error| VaultError::of(path, &error);
         let mut connection = connect(&unfinished, SqliteJournalMode::Delete)
             .await
             .map_err(failed)?;
@@ -132,7 +132,7 @@ impl Store {
     }
 
     async fn open_existing(path: &Path, keeper: &Arc<dyn KeyKeeper>) -> Result<Self, VaultError> {
-        let failed = |error| VaultError::of(path, error);
+        let failed = |error| VaultError::of(path, &error);
         let metadata = std::fs::metadata(path).map_err(|error| VaultError::Unusable {
             path: path.to_owned(),
             error,
@@ -198,7 +198,7 @@ impl Store {
         credential: &NewCredential,
         now: i64,
     ) -> Result<Added, VaultError> {
-        let failed = |error| VaultError::of(&self.path, error);
+        let failed = |error| VaultError::of(&self.path, &error);
         let mut writer = self.writer.lock().await;
         // Immediate: a transaction that reads first and writes later may find itself overtaken.
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -278,7 +278,7 @@ impl Store {
                 .bind(provider.as_str())
                 .execute(&mut *writer)
                 .await
-                .map_err(|error| VaultError::of(&self.path, error))?;
+                .map_err(|error| VaultError::of(&self.path, &error))?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -329,7 +329,7 @@ impl Reader<'_> {
         sqlx::query_scalar("PRAGMA data_version")
             .fetch_one(&mut *self.connection)
             .await
-            .map_err(|error| VaultError::of(self.path, error))
+            .map_err(|error| VaultError::of(self.path, &error))
     }
 
     /// The row of one credential.
@@ -348,7 +348,7 @@ impl Reader<'_> {
         .bind(provider.as_str())
         .fetch_optional(&mut *self.connection)
         .await
-        .map_err(|error| VaultError::of(self.path, error))?;
+        .map_err(|error| VaultError::of(self.path, &error))?;
         Ok(row.map(|row| StoredRow::read(&row)))
     }
 
@@ -365,7 +365,7 @@ impl Reader<'_> {
         .bind(tenant.as_str())
         .fetch_all(&mut *self.connection)
         .await
-        .map_err(|error| VaultError::of(self.path, error))?;
+        .map_err(|error| VaultError::of(self.path, &error))?;
         Ok(rows.iter().map(StoredRow::read).collect())
     }
 
@@ -375,7 +375,7 @@ impl Reader<'_> {
             sqlx::query_scalar("SELECT DISTINCT tenant FROM credential ORDER BY tenant")
                 .fetch_all(&mut *self.connection)
                 .await
-                .map_err(|error| VaultError::of(self.path, error))?;
+                .map_err(|error| VaultError::of(self.path, &error))?;
         Ok(tenants
             .into_iter()
             .map(|tenant| TenantId::new(&tenant).map_err(|_| tenant))
@@ -393,19 +393,19 @@ impl Reader<'_> {
         .bind(tenant.as_str())
         .fetch_all(&mut *self.connection)
         .await
-        .map_err(|error| VaultError::of(self.path, error))?;
+        .map_err(|error| VaultError::of(self.path, &error))?;
         let valid = |(name, count): (String, i64)| {
             Some((ProfileName::new(name).ok()?, usize::try_from(count).ok()?))
         };
         Ok(rows.into_iter().filter_map(valid).collect())
     }
 
-    /// What SQLite finds wrong with its file.
+    /// What the database finds wrong with its own file.
     pub(super) async fn integrity(&mut self) -> Result<Vec<String>, VaultError> {
         let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
             .fetch_all(&mut *self.connection)
             .await
-            .map_err(|error| VaultError::of(self.path, error))?;
+            .map_err(|error| VaultError::of(self.path, &error))?;
         Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
 }
@@ -490,8 +490,9 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), V
         include_str!("../../migrations/0001_vault.sql").into_sql_str(),
         false,
     )];
+    // Not `run`: the future of its `Acquire` could not move between threads.
     Migrator::with_migrations(migrations)
-        .run(connection)
+        .run_direct(None, connection, false)
         .await
         .map_err(|error| match error {
             MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
@@ -500,7 +501,7 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), V
                 }
             }
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                VaultError::of(path, error)
+                VaultError::of(path, &error)
             }
             other => VaultError::damaged(path, &other.to_string()),
         })
@@ -532,8 +533,19 @@ fn lock(folder: &Path) -> Result<File, VaultError> {
         .truncate(false)
         .open(folder.join("lock"))
         .map_err(unusable)?;
-    file.lock().map_err(unusable)?;
-    Ok(file)
+    let patience = Instant::now() + BUSY;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= patience => {
+                return Err(VaultError::Busy {
+                    path: folder.to_owned(),
+                });
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
 }
 
 /// Runs what waits for a disk, or computes for long, where it holds up nobody.

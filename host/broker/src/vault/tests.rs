@@ -9,16 +9,23 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::*;
+use crate::private;
 
 /// A secret that must not be found anywhere but where it is asked for.
 const PLANTED: &str = "planted-4f1c9e77-secret";
 
 fn open(folder: &TempDir) -> Vault {
-    Vault::new(folder.path(), Box::new(KeyFile::in_data_folder(folder.path())))
+    Vault::new(
+        folder.path(),
+        Box::new(KeyFile::in_data_folder(folder.path())),
+    )
 }
 
 fn owner(profile: &str) -> Owner {
-    Owner { tenant: TenantId::local(), profile: ProfileName::new(profile).unwrap() }
+    Owner {
+        tenant: TenantId::local(),
+        profile: ProfileName::new(profile).unwrap(),
+    }
 }
 
 fn provider(id: &str) -> ProviderId {
@@ -35,12 +42,19 @@ fn database(folder: &TempDir) -> PathBuf {
 
 /// The database as somebody without a key sees it.
 async fn intruder(folder: &TempDir) -> SqliteConnection {
-    SqliteConnectOptions::new().filename(database(folder)).connect().await.unwrap()
+    SqliteConnectOptions::new()
+        .filename(database(folder))
+        .connect()
+        .await
+        .unwrap()
 }
 
 async fn run(folder: &TempDir, statement: &'static str) {
     let mut connection = intruder(folder).await;
-    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    sqlx::query(statement)
+        .execute(&mut connection)
+        .await
+        .unwrap();
     connection.close().await.unwrap();
 }
 
@@ -59,7 +73,12 @@ async fn a_vault_without_credentials_leaves_no_file_behind() {
     assert_eq!(found(&vault, "work", "slack").await.unwrap(), None);
     assert!(vault.list(&TenantId::local()).await.unwrap().is_empty());
     assert!(vault.profiles(&TenantId::local()).await.unwrap().is_empty());
-    assert!(!vault.remove(&owner("work"), &provider("slack")).await.unwrap());
+    assert!(
+        !vault
+            .remove(&owner("work"), &provider("slack"))
+            .await
+            .unwrap()
+    );
     assert_eq!(vault.verify().await.unwrap().keeper, None);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -75,16 +94,28 @@ async fn what_was_stored_is_found_by_another_process_until_it_is_removed() {
         expires_at: Some(2_000_000_000),
         ..token("first")
     };
-    assert_eq!(one.store(&work, &slack, credential).await.unwrap(), Added::New);
+    assert_eq!(
+        one.store(&work, &slack, credential).await.unwrap(),
+        Added::New
+    );
     let held = other.find(&work, &slack).await.unwrap().unwrap();
     assert_eq!(held.account.as_deref(), Some("me@x.example"));
     assert_eq!(held.scopes.as_ref().unwrap().to_string(), "a b");
     assert_eq!(held.expires_at, Some(2_000_000_000));
 
-    assert_eq!(one.store(&work, &slack, token("second")).await.unwrap(), Added::Replaced);
-    assert_eq!(found(&one, "work", "slack").await.unwrap().as_deref(), Some("second"));
+    assert_eq!(
+        one.store(&work, &slack, token("second")).await.unwrap(),
+        Added::Replaced
+    );
+    assert_eq!(
+        found(&one, "work", "slack").await.unwrap().as_deref(),
+        Some("second")
+    );
     tokio::time::sleep(FRESH * 2).await;
-    assert_eq!(found(&other, "work", "slack").await.unwrap().as_deref(), Some("second"));
+    assert_eq!(
+        found(&other, "work", "slack").await.unwrap().as_deref(),
+        Some("second")
+    );
 
     assert!(one.remove(&work, &slack).await.unwrap());
     assert_eq!(found(&one, "work", "slack").await.unwrap(), None);
@@ -98,14 +129,30 @@ async fn every_kind_of_secret_comes_back_as_it_was() {
     let vault = open(&folder);
     let secrets = [
         CredentialSecret::Token("t".into()),
-        CredentialSecret::Basic { username: "u".into(), password: "p:ä".into() },
-        CredentialSecret::Basic { username: "".into(), password: "p".into() },
-        CredentialSecret::KeyPair { key: "k".into(), secret: "line\nline".into() },
+        CredentialSecret::Basic {
+            username: "u".into(),
+            password: "p:ä".into(),
+        },
+        CredentialSecret::Basic {
+            username: "".into(),
+            password: "p".into(),
+        },
+        CredentialSecret::KeyPair {
+            key: "k".into(),
+            secret: "line\nline".into(),
+        },
     ];
     for (number, secret) in secrets.iter().enumerate() {
         let id = provider(&format!("p{number}"));
-        vault.store(&owner("work"), &id, NewCredential::new(secret.clone())).await.unwrap();
-        let held = open(&folder).find(&owner("work"), &id).await.unwrap().unwrap();
+        vault
+            .store(&owner("work"), &id, NewCredential::new(secret.clone()))
+            .await
+            .unwrap();
+        let held = open(&folder)
+            .find(&owner("work"), &id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(held.secret.kind(), secret.kind());
         assert_eq!(held.secret.parts(), secret.parts());
     }
@@ -115,12 +162,30 @@ async fn every_kind_of_secret_comes_back_as_it_was() {
 async fn profiles_and_tenants_never_cross() {
     let folder = tempfile::tempdir().unwrap();
     let vault = open(&folder);
-    let ann = Owner { tenant: TenantId::new("ann").unwrap(), ..owner("work") };
-    vault.store(&owner("work"), &provider("slack"), token("mine")).await.unwrap();
-    vault.store(&owner("home"), &provider("slack"), token("home")).await.unwrap();
-    vault.store(&ann, &provider("slack"), token("hers")).await.unwrap();
-    assert_eq!(found(&vault, "work", "slack").await.unwrap().as_deref(), Some("mine"));
-    assert_eq!(found(&vault, "home", "slack").await.unwrap().as_deref(), Some("home"));
+    let ann = Owner {
+        tenant: TenantId::new("ann").unwrap(),
+        ..owner("work")
+    };
+    vault
+        .store(&owner("work"), &provider("slack"), token("mine"))
+        .await
+        .unwrap();
+    vault
+        .store(&owner("home"), &provider("slack"), token("home"))
+        .await
+        .unwrap();
+    vault
+        .store(&ann, &provider("slack"), token("hers"))
+        .await
+        .unwrap();
+    assert_eq!(
+        found(&vault, "work", "slack").await.unwrap().as_deref(),
+        Some("mine")
+    );
+    assert_eq!(
+        found(&vault, "home", "slack").await.unwrap().as_deref(),
+        Some("home")
+    );
     let names: Vec<_> = vault.profiles(&ann.tenant).await.unwrap();
     assert_eq!(names, [(ProfileName::new("work").unwrap(), 1)]);
     assert_eq!(vault.list(&TenantId::local()).await.unwrap().len(), 2);
@@ -190,15 +255,35 @@ async fn a_row_that_was_moved_rolled_back_or_altered_is_refused_and_the_others_a
 async fn a_whole_row_that_was_put_back_is_refused_by_who_has_seen_its_successor() {
     let folder = tempfile::tempdir().unwrap();
     let vault = open(&folder);
-    vault.store(&owner("work"), &provider("slack"), token("old")).await.unwrap();
+    vault
+        .store(&owner("work"), &provider("slack"), token("old"))
+        .await
+        .unwrap();
     run(&folder, "CREATE TABLE old AS SELECT * FROM credential").await;
-    vault.store(&owner("work"), &provider("slack"), token("new")).await.unwrap();
-    assert_eq!(found(&vault, "work", "slack").await.unwrap().as_deref(), Some("new"));
-    run(&folder, "INSERT OR REPLACE INTO credential SELECT * FROM old").await;
+    vault
+        .store(&owner("work"), &provider("slack"), token("new"))
+        .await
+        .unwrap();
+    assert_eq!(
+        found(&vault, "work", "slack").await.unwrap().as_deref(),
+        Some("new")
+    );
+    run(
+        &folder,
+        "INSERT OR REPLACE INTO credential SELECT * FROM old",
+    )
+    .await;
     tokio::time::sleep(FRESH * 2).await;
-    let error = found(&vault, "work", "slack").await.unwrap_err().to_string();
+    let error = found(&vault, "work", "slack")
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("put an old one back"), "{error}");
-    assert!(vault.list(&TenantId::local()).await.unwrap()[0].problem.is_some());
+    assert!(
+        vault.list(&TenantId::local()).await.unwrap()[0]
+            .problem
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -207,12 +292,20 @@ async fn a_generation_is_never_given_twice() {
     let vault = open(&folder);
     let mut seen = Vec::new();
     for _ in 0..3 {
-        vault.store(&owner("work"), &provider("slack"), token("t")).await.unwrap();
+        vault
+            .store(&owner("work"), &provider("slack"), token("t"))
+            .await
+            .unwrap();
         let mut connection = intruder(&folder).await;
-        let generation: i64 =
-            sqlx::query_scalar("SELECT generation FROM credential").fetch_one(&mut connection).await.unwrap();
+        let generation: i64 = sqlx::query_scalar("SELECT generation FROM credential")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
         seen.push(generation);
-        vault.remove(&owner("work"), &provider("slack")).await.unwrap();
+        vault
+            .remove(&owner("work"), &provider("slack"))
+            .await
+            .unwrap();
     }
     assert_eq!(seen, [1, 2, 3]);
 }
@@ -221,20 +314,36 @@ async fn a_generation_is_never_given_twice() {
 async fn the_key_of_another_vault_opens_nothing_and_the_error_says_what_to_do() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for folder in [&folder, &other] {
-        open(folder).store(&owner("work"), &provider("slack"), token("t")).await.unwrap();
+        open(folder)
+            .store(&owner("work"), &provider("slack"), token("t"))
+            .await
+            .unwrap();
     }
     let key = |folder: &TempDir| folder.path().join("vault/master.key");
     std::fs::copy(key(&other), key(&folder)).unwrap();
     let error = found(&open(&folder), "work", "slack").await.unwrap_err();
     assert!(matches!(error, VaultError::WrongKey { .. }), "{error:?}");
-    for part in ["its key file does not open", "credentials.db", "put the right one back"] {
+    for part in [
+        "its key file does not open",
+        "credentials.db",
+        "put the right one back",
+    ] {
         assert!(error.to_string().contains(part), "{error}");
     }
 
     std::fs::remove_file(key(&folder)).unwrap();
-    let error = open(&folder).store(&owner("work"), &provider("slack"), token("t")).await.unwrap_err();
-    assert!(matches!(error, VaultError::KeyFileMissing { .. }), "{error:?}");
-    assert!(!key(&folder).exists(), "a new key would make the old credentials unreadable for good");
+    let error = open(&folder)
+        .store(&owner("work"), &provider("slack"), token("t"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, VaultError::KeyFileMissing { .. }),
+        "{error:?}"
+    );
+    assert!(
+        !key(&folder).exists(),
+        "a new key would make the old credentials unreadable for good"
+    );
 }
 
 #[tokio::test]
@@ -243,7 +352,10 @@ async fn a_damaged_database_is_named_with_the_remedy() {
     let vault = open(&whole);
     for number in 0..60 {
         let id = provider(&format!("p{number}"));
-        vault.store(&owner("work"), &id, token(&"x".repeat(500))).await.unwrap();
+        vault
+            .store(&owner("work"), &id, token(&"x".repeat(500)))
+            .await
+            .unwrap();
     }
     run(&whole, "PRAGMA wal_checkpoint(TRUNCATE)").await;
     let bytes = std::fs::read(database(&whole)).unwrap();
@@ -262,7 +374,10 @@ async fn a_damaged_database_is_named_with_the_remedy() {
         private::create(&database(&folder), &content).unwrap();
         let vault = open(&folder);
         let error = vault.list(&TenantId::local()).await.expect_err(damage);
-        assert!(matches!(error, VaultError::Damaged { .. }), "{damage}: {error:?}");
+        assert!(
+            matches!(error, VaultError::Damaged { .. }),
+            "{damage}: {error:?}"
+        );
         for part in ["credentials.db is damaged", "backup"] {
             assert!(error.to_string().contains(part), "{damage}: {error}");
         }
@@ -272,7 +387,10 @@ async fn a_damaged_database_is_named_with_the_remedy() {
 #[tokio::test]
 async fn a_newer_vault_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    open(&folder).store(&owner("work"), &provider("slack"), token("t")).await.unwrap();
+    open(&folder)
+        .store(&owner("work"), &provider("slack"), token("t"))
+        .await
+        .unwrap();
     run(
         &folder,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
@@ -291,11 +409,20 @@ async fn files_that_others_may_use_are_refused_with_the_command_that_helps() {
         ("vault/master.key", 0o644, "chmod 600"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        open(&folder).store(&owner("work"), &provider("slack"), token("t")).await.unwrap();
+        open(&folder)
+            .store(&owner("work"), &provider("slack"), token("t"))
+            .await
+            .unwrap();
         let path = folder.path().join(path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        let error = found(&open(&folder), "work", "slack").await.unwrap_err().to_string();
-        assert!(error.contains(part) && error.contains(path.to_str().unwrap()), "{error}");
+        let error = found(&open(&folder), "work", "slack")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(part) && error.contains(path.to_str().unwrap()),
+            "{error}"
+        );
     }
 }
 
@@ -303,7 +430,10 @@ async fn files_that_others_may_use_are_refused_with_the_command_that_helps() {
 async fn the_vaults_files_are_for_their_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let vault = open(&folder);
-    vault.store(&owner("work"), &provider("slack"), token("t")).await.unwrap();
+    vault
+        .store(&owner("work"), &provider("slack"), token("t"))
+        .await
+        .unwrap();
     let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(folder.path().join("vault")), 0o700);
     let mut names = Vec::new();
@@ -313,7 +443,16 @@ async fn the_vaults_files_are_for_their_owner_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["credentials.db", "credentials.db-shm", "credentials.db-wal", "lock", "master.key"]);
+    assert_eq!(
+        names,
+        [
+            "credentials.db",
+            "credentials.db-shm",
+            "credentials.db-wal",
+            "lock",
+            "master.key"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -322,7 +461,11 @@ async fn a_folder_that_cannot_be_made_is_named() {
     let data = folder.path().join("data");
     std::fs::write(&data, "a file where a folder should be").unwrap();
     let vault = Vault::new(&data, Box::new(KeyFile::in_data_folder(&data)));
-    let error = vault.store(&owner("work"), &provider("slack"), token("t")).await.unwrap_err().to_string();
+    let error = vault
+        .store(&owner("work"), &provider("slack"), token("t"))
+        .await
+        .unwrap_err()
+        .to_string();
     for part in ["data/vault", "cannot be used", "can be written to"] {
         assert!(error.contains(part), "{error}");
     }
@@ -332,11 +475,21 @@ async fn a_folder_that_cannot_be_made_is_named() {
 async fn a_half_made_database_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     private::create_folder(&folder.path().join("vault")).unwrap();
-    std::fs::write(folder.path().join("vault/credentials.new"), "what a crash left").unwrap();
+    std::fs::write(
+        folder.path().join("vault/credentials.new"),
+        "what a crash left",
+    )
+    .unwrap();
     let vault = open(&folder);
     assert_eq!(found(&vault, "work", "slack").await.unwrap(), None);
-    vault.store(&owner("work"), &provider("slack"), token("t")).await.unwrap();
-    assert_eq!(found(&vault, "work", "slack").await.unwrap().as_deref(), Some("t"));
+    vault
+        .store(&owner("work"), &provider("slack"), token("t"))
+        .await
+        .unwrap();
+    assert_eq!(
+        found(&vault, "work", "slack").await.unwrap().as_deref(),
+        Some("t")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,9 +503,22 @@ async fn many_writers_and_readers_at_once_lose_nothing() {
             let vault = open(&folder);
             for round in 0..5 {
                 let text = format!("{number}-{round}");
-                vault.store(&owner("own"), &provider(&format!("p{number}")), token(&text)).await.unwrap();
-                assert_eq!(found(&vault, "own", &format!("p{number}")).await.unwrap(), Some(text));
-                vault.store(&owner("shared"), &provider("slack"), token("shared")).await.unwrap();
+                vault
+                    .store(
+                        &owner("own"),
+                        &provider(&format!("p{number}")),
+                        token(&text),
+                    )
+                    .await
+                    .unwrap();
+                assert_eq!(
+                    found(&vault, "own", &format!("p{number}")).await.unwrap(),
+                    Some(text)
+                );
+                vault
+                    .store(&owner("shared"), &provider("slack"), token("shared"))
+                    .await
+                    .unwrap();
                 assert!(found(&vault, "shared", "slack").await.unwrap().is_some());
             }
         });
@@ -373,7 +539,13 @@ async fn one_of_two_processes() {
     let vault = Vault::new(&data, Box::new(KeyFile::in_data_folder(&data)));
     for number in 0..10 {
         let id = provider(&format!("{name}{number}"));
-        assert_eq!(vault.store(&owner("work"), &id, token(&name)).await.unwrap(), Added::New);
+        assert_eq!(
+            vault
+                .store(&owner("work"), &id, token(&name))
+                .await
+                .unwrap(),
+            Added::New
+        );
     }
 }
 
@@ -394,7 +566,13 @@ async fn two_processes_that_add_at_once_make_one_vault() {
     }
     let report = open(&folder).verify().await.unwrap();
     assert_eq!((report.credentials, report.problems), (20, Vec::new()));
-    assert_eq!(found(&open(&folder), "work", "b9").await.unwrap().as_deref(), Some("b"));
+    assert_eq!(
+        found(&open(&folder), "work", "b9")
+            .await
+            .unwrap()
+            .as_deref(),
+        Some("b")
+    );
 }
 
 #[tokio::test]
@@ -403,19 +581,42 @@ async fn no_file_of_the_vault_holds_a_secret_in_the_open() {
     let vault = open(&folder);
     for (id, secret) in [
         ("token", CredentialSecret::Token(PLANTED.into())),
-        ("basic", CredentialSecret::Basic { username: PLANTED.into(), password: PLANTED.into() }),
-        ("pair", CredentialSecret::KeyPair { key: PLANTED.into(), secret: PLANTED.into() }),
+        (
+            "basic",
+            CredentialSecret::Basic {
+                username: PLANTED.into(),
+                password: PLANTED.into(),
+            },
+        ),
+        (
+            "pair",
+            CredentialSecret::KeyPair {
+                key: PLANTED.into(),
+                secret: PLANTED.into(),
+            },
+        ),
     ] {
-        vault.store(&owner("work"), &provider(id), NewCredential::new(secret)).await.unwrap();
+        vault
+            .store(&owner("work"), &provider(id), NewCredential::new(secret))
+            .await
+            .unwrap();
     }
-    vault.find(&owner("work"), &provider("token")).await.unwrap();
-    let shown = format!("{vault:?} {:?}", vault.list(&TenantId::local()).await.unwrap());
+    vault
+        .find(&owner("work"), &provider("token"))
+        .await
+        .unwrap();
+    let shown = format!(
+        "{vault:?} {:?}",
+        vault.list(&TenantId::local()).await.unwrap()
+    );
     assert!(!shown.contains(PLANTED));
     for entry in std::fs::read_dir(folder.path().join("vault")).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         assert!(
-            !bytes.windows(PLANTED.len()).any(|window| window == PLANTED.as_bytes()),
+            !bytes
+                .windows(PLANTED.len())
+                .any(|window| window == PLANTED.as_bytes()),
             "{} holds the secret",
             path.display()
         );
@@ -426,13 +627,33 @@ async fn no_file_of_the_vault_holds_a_secret_in_the_open() {
 async fn a_passphrase_opens_the_vault_that_it_made_and_no_other_keeper_does() {
     let folder = tempfile::tempdir().unwrap();
     let with = |passphrase: &str| {
-        Vault::new(folder.path(), Box::new(Passphrase::new(passphrase.into()).unwrap()))
+        Vault::new(
+            folder.path(),
+            Box::new(Passphrase::new(passphrase.into()).unwrap()),
+        )
     };
-    with("correct horse battery").store(&owner("work"), &provider("slack"), token("t")).await.unwrap();
+    with("correct horse battery")
+        .store(&owner("work"), &provider("slack"), token("t"))
+        .await
+        .unwrap();
     assert!(!folder.path().join("vault/master.key").exists());
-    assert!(found(&with("correct horse battery"), "work", "slack").await.unwrap().is_some());
-    let error = found(&with("another passphrase"), "work", "slack").await.unwrap_err().to_string();
-    assert!(error.contains("the passphrase in `HOLSTER_VAULT_PASSPHRASE` does not open"), "{error}");
-    let error = found(&open(&folder), "work", "slack").await.unwrap_err().to_string();
+    assert!(
+        found(&with("correct horse battery"), "work", "slack")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let error = found(&with("another passphrase"), "work", "slack")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("the passphrase in `HOLSTER_VAULT_PASSPHRASE` does not open"),
+        "{error}"
+    );
+    let error = found(&open(&folder), "work", "slack")
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("HOLSTER_VAULT_PASSPHRASE"), "{error}");
 }

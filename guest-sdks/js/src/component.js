@@ -1,0 +1,91 @@
+// The glue between tools and the contract: what a component exports is `exportTools` of its author's tools.
+
+import { content, refusal } from './answer.js';
+import { InvalidArguments } from './errors.js';
+import { complete } from './schema.js';
+
+/** @typedef {import('./tool.js').Tool} Tool */
+/** @typedef {import('holster:plugin/tool@0.1.0').CallContext} CallContext */
+/** @typedef {import('holster:plugin/tool@0.1.0').ToolOutput} ToolOutput */
+
+/**
+ * The export `tool` of the contract.
+ *
+ * @param {Tool | Tool[]} declared what the author's module exports as its default
+ */
+export function exportTools(declared) {
+  const tools = byName(Array.isArray(declared) ? declared : [declared]);
+  const definitions = [...tools.values()].map((tool) => tool.definition);
+
+  return {
+    listTools: () => definitions,
+
+    /** @param {string} name @param {string} args @param {CallContext} context @returns {Promise<ToolOutput>} */
+    async call(name, args, context) {
+      try {
+        const tool = tools.get(name);
+        if (!tool) throw new InvalidArguments(`there is no tool \`${name}\` in this component`);
+        const result = await tool.run(parsed(tool.input, args), contextOf(context));
+        return { content: content(tool.shape, result) };
+      } catch (error) {
+        throw refusal(error);
+      }
+    },
+  };
+}
+
+/** @param {Tool[]} tools */
+function byName(tools) {
+  const map = new Map();
+  for (const tool of tools) {
+    if (!tool?.definition) {
+      throw new TypeError('the default export is no tool; write `export default tool({ … })`, or a list of them');
+    }
+    const { name } = tool.definition;
+    if (map.has(name)) throw new TypeError(`there are two tools \`${name}\`; rename one`);
+    map.set(name, tool);
+  }
+  if (map.size === 0) throw new TypeError('the default export is an empty list; a component holds at least one tool');
+  return map;
+}
+
+/**
+ * The host has checked the arguments against the schema. What is told apart here is what would otherwise surprise the
+ * tool if a host did not.
+ *
+ * @param {import('./schema.js').Schema} input
+ * @param {string} args
+ */
+function parsed(input, args) {
+  let value;
+  try {
+    value = JSON.parse(args);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    throw new InvalidArguments(`the arguments are not a JSON object: ${why}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new InvalidArguments('the arguments are not a JSON object');
+  }
+  const completed = complete(input, value);
+  for (const name of input.required ?? []) {
+    if (completed[name] === undefined) throw new InvalidArguments(`\`${name}\` is missing`);
+  }
+  const isClosed = !input.additionalProperties && !input.patternProperties;
+  const unknown = Object.keys(value).find((name) => isClosed && !Object.hasOwn(input.properties ?? {}, name));
+  if (unknown !== undefined) throw new InvalidArguments(`there is no parameter \`${unknown}\``);
+  return completed;
+}
+
+/** @param {CallContext} context @returns {import('./tool.js').Context} */
+function contextOf({ thread, profile, deadline }) {
+  const end = Number(deadline);
+  return {
+    thread,
+    profile,
+    deadline: new Date(end),
+    get timeLeft() {
+      return Math.max(0, end - Date.now());
+    },
+  };
+}

@@ -1,0 +1,8 @@
+// What a tool author imports: `tool` declares one, `Type` describes its parameters, `auth` and `config` ask the host.
+
+export * as Type from './type.js';
+export * as auth from './auth.js';
+export * as config from './config.js';
+export { AuthError, Failed, InvalidArguments, RateLimited, ToolError, Unauthorised, Unavailable } from './errors.js';
+export { Output } from './output.js';
+export { tool } from './tool.js';

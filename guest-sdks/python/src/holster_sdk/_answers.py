@@ -1,0 +1,49 @@
+"""What becomes of a call, whatever the tool does: pieces of an answer, or one of the errors of the contract."""
+
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from holster_sdk._tool import Tool
+from holster_sdk.context import Context
+from holster_sdk.errors import DeclarationError, Failed, InvalidArguments, ToolError
+from holster_sdk.output import Piece
+
+
+class Tools:
+    """The tools of one component, by name."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools: dict[str, Tool] = {}
+        for tool in tools:
+            name = tool.definition.name
+            if name in self._tools:
+                raise DeclarationError(f"there are two tools `{name}`; rename one")
+            self._tools[name] = tool
+        if not self._tools:
+            raise DeclarationError("the module declares no tool; decorate a function with `@tool`")
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self._tools.values())
+
+    def call(self, name: str, arguments: str, context: Context) -> tuple[Piece, ...]:
+        """Calls a tool. Raises nothing but `ToolError`."""
+        tool = self._tools.get(name)
+        if tool is None:
+            raise InvalidArguments(f"there is no tool `{name}` in this component")
+        try:
+            return tool.call(arguments, context)
+        except ToolError:
+            raise
+        except Exception as error:
+            raise _failure(error) from error
+
+
+def _failure(error: Exception) -> Failed:
+    """What an error that the tool did not mean to answer with says; where it happened goes to the host's log."""
+    with suppress(Exception):  # a log that is closed changes no answer
+        traceback.print_exc(file=sys.stderr)
+    if isinstance(error, ImportError):
+        return Failed(f"{type(error).__name__}: {error}; a component holds what is imported at the top of a module")
+    return Failed(f"{type(error).__name__}: {error}")
