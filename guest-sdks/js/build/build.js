@@ -11,6 +11,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { componentize } from '@bytecodealliance/componentize-js';
 import esbuild from 'esbuild';
+import './bindings.js';
 import { contractFolder } from './contract.js';
 
 const GLUE = fileURLToPath(new URL('../src/component.js', import.meta.url));

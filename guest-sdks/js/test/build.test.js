@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bundle } from '../build/build.js';
+import { splicer } from '../build/bindings.js';
 import { contractFolder } from '../build/contract.js';
 import { built, package_, put, readmeBlock } from './sources.js';
 
@@ -80,6 +81,14 @@ test('a file that is not there is named', () => {
   const { status, stderr } = holsterSdk('build', 'nowhere.ts', '-o', 'refused.wasm');
   assert.match(stderr, /^error: there is no file `nowhere\.ts`/);
   assert.equal(status, 1);
+});
+
+test('the bindings encode a text at once, in place of looking at each of its characters', () => {
+  const componentizeJs = import.meta.resolve('@bytecodealliance/componentize-js');
+  const engine = readFileSync(new URL('../lib/starlingmonkey_embedding.wasm', componentizeJs));
+  const { jsBindings } = splicer.spliceBindings(engine, ['stdio'], undefined, contractFolder(), 'plugin', false);
+  assert(jsBindings.includes('const bytes = TEXT_ENCODER_UTF8.encode(s);'));
+  assert(!jsBindings.includes('charCodeAt'));
 });
 
 test('in the checkout, the contract is the one at its root', () => {

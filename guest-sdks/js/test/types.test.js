@@ -17,6 +17,6 @@ test('this package agrees with the types that its declarations and the contract 
 });
 
 test('the arguments and results of tools are typed: those of the README, of the examples, and those made to be wrong', async () => {
-  await put('readme.ts', await readmeBlock('ts', '// src/tool.ts'));
+  await put('readme-types.ts', await readmeBlock('ts', '// src/tool.ts'));
   run('tsc', '--project', 'test/types/tsconfig.json');
 });

@@ -51,3 +51,8 @@ const NO_HOST: &str = "there is no host here: this is not a component";
 const fn host_is_there() -> bool {
     cfg!(target_family = "wasm")
 }
+
+/// The example on the first page of the repository.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;

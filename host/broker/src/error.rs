@@ -47,8 +47,8 @@ pub enum BrokerError {
     )]
     InvalidAccount,
     #[error(
-        "profile `{profile}` already has its `{provider}` credential from the configuration ({place}); change it there, \
-         or take out `[profiles.{profile}.credentials.{provider}]` first"
+        "profile `{profile}` already has its `{provider}` credential from the configuration ({place}); change it \
+         there, or take out `[profiles.{profile}.credentials.{provider}]` first"
     )]
     Configured {
         profile: ProfileName,

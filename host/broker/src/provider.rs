@@ -500,7 +500,8 @@ texts! {
     /// A day.
     Date, "a date `YYYY-MM-DD` in quotes", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", |text| {
         let digits = |range: std::ops::Range<usize>| {
-            text.get(range).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit())).and_then(|part| part.parse().ok())
+            let part = text.get(range)?;
+            part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?
         };
         let parts: (Option<u16>, Option<u16>, Option<u16>) = (digits(0..4), digits(5..7), digits(8..10));
         text.len() == 10

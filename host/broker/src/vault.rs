@@ -36,13 +36,16 @@ use store::{Store, StoredRow};
 const FOLDER: &str = "vault";
 
 /// For so long a credential is used without asking the database whether somebody replaced or removed it.
-const FRESH: Duration = Duration::from_secs(100);
+const FRESH: Duration = Duration::from_millis(100);
 
 /// Why the vault cannot be used. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum VaultError {
-    #[error("the vault {} cannot be used: {error}; see that its folder is there and can be written to", .path.display())]
+    #[error(
+        "the vault {} cannot be used: {error}; see that its folder is there and can be written to",
+        .path.display()
+    )]
     Unusable {
         path: PathBuf,
         error: std::io::Error,
@@ -357,28 +360,30 @@ impl Vault {
             let tenant = match tenant {
                 Ok(tenant) => tenant,
                 Err(name) => {
-                    report.problems.push(format!(
-                        "`{}` is not the id of a tenant",
-                        name.escape_debug()
-                    ));
+                    let name = name.escape_debug();
+                    report
+                        .problems
+                        .push(format!("`{name}` is not the id of a tenant"));
                     continue;
                 }
             };
             for row in reader.rows(&tenant).await? {
-                match row.map(|row| (self.problem(store, &tenant, &row), row)) {
-                    Ok((None, _)) => report.credentials += 1,
-                    Ok((Some(problem), row)) => {
-                        let StoredRow {
-                            profile, provider, ..
-                        } = row;
-                        report
-                            .problems
-                            .push(format!("the `{provider}` credential of profile `{profile}` of `{tenant}` {problem}"));
-                    }
-                    Err(problem) => report
-                        .problems
-                        .push(format!("a credential of `{tenant}` {problem}")),
-                }
+                let problem = match row {
+                    Err(problem) => format!("a credential of `{tenant}` {problem}"),
+                    Ok(row) => match self.problem(store, &tenant, &row) {
+                        None => {
+                            report.credentials += 1;
+                            continue;
+                        }
+                        Some(problem) => {
+                            let StoredRow {
+                                profile, provider, ..
+                            } = row;
+                            format!("`{provider}` for profile `{profile}` of `{tenant}` {problem}")
+                        }
+                    },
+                };
+                report.problems.push(problem);
             }
         }
         Ok(report)

@@ -139,10 +139,11 @@ pub enum ConfigError {
         path: PathBuf,
         error: std::io::Error,
     },
-    #[error("{}, {error}", .path.display())]
+    #[error("{}, line {line}: {error}", .path.display())]
     Syntax {
         path: PathBuf,
-        error: Box<toml::de::Error>,
+        line: usize,
+        error: String,
     },
     #[error("{}, in {place}: {error}", .path.display())]
     Value {
@@ -168,7 +169,11 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
-            error: Box::new(error),
+            line: error
+                .span()
+                .map_or(1, |span| text[..span.start].matches('\n').count() + 1),
+            // The message alone: its `Display` would also quote the line, and a secret may stand there by mistake.
+            error: error.message().to_owned(),
         })?;
         config.check(path)?;
         config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
@@ -381,6 +386,20 @@ mod tests {
             for part in parts {
                 assert!(error.contains(part), "`{part}` is not in: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_written_into_the_file_is_not_repeated() {
+        for text in [
+            "[profiles.work.credentials.slack]\ntoken = 'planted-secret'",
+            "[profiles.work.credentials.slack]\ntoken = { env = 'X' } 'planted-secret'",
+        ] {
+            let error = error(text);
+            assert!(
+                error.contains("line 2") && !error.contains("planted"),
+                "{error}"
+            );
         }
     }
 

@@ -176,10 +176,11 @@ impl Runtime {
     }
 }
 
-/// Asks a component for its tools, in an instance whose imports do nothing.
+/// Asks a component for its tools, in an instance of its own with these imports.
 pub(crate) async fn discover(
     runtime: &Runtime,
     pre: &PluginPre<CallState>,
+    state: CallState,
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let _slot = runtime
         .engine
@@ -187,7 +188,6 @@ pub(crate) async fn discover(
         .acquire()
         .await
         .expect("the slots are never closed");
-    let state = CallState::discovery(&runtime.egress);
     within(
         runtime,
         pre,

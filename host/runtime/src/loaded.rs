@@ -11,7 +11,7 @@ use crate::call::discover;
 use crate::component::{InvalidComponent, inspect};
 use crate::state::CallState;
 use crate::tool::ToolDefinition;
-use crate::{CallError, InvalidTool, Runtime};
+use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox};
 
 /// A component in memory, ready to be called.
 pub struct LoadedComponent {
@@ -104,11 +104,43 @@ impl Runtime {
         })
         .await?;
         let pre = self.link(&component)?;
-        let tools =
-            ToolDefinition::from_guest(discover(self, &pre).await.map_err(LoadError::Discover)?)?;
+        let tools = self
+            .tools_of(&pre, CallState::discovery(&self.egress))
+            .await?;
         progress(Progress::Compiled(start.elapsed()));
         self.keep(hash, code, &tools).await;
         Ok(Arc::new(LoadedComponent { hash, tools, pre }))
+    }
+
+    /// Asks a component for its tools once more, with the clocks and the random numbers of a real call. The answer
+    /// of a component that keeps its contract is that of [`LoadedComponent::tools`].
+    pub async fn discover_again(
+        &self,
+        component: &LoadedComponent,
+    ) -> Result<Vec<ToolDefinition>, LoadError> {
+        let sandbox = Sandbox {
+            limits: Limits::DISCOVERY,
+            ..Sandbox::default()
+        };
+        let state = CallState::new(
+            "list-tools",
+            Arc::new([]),
+            &sandbox,
+            &self.egress,
+            Arc::default(),
+        );
+        self.tools_of(&component.pre, state).await
+    }
+
+    async fn tools_of(
+        &self,
+        pre: &PluginPre<CallState>,
+        state: CallState,
+    ) -> Result<Vec<ToolDefinition>, LoadError> {
+        let tools = discover(self, pre, state)
+            .await
+            .map_err(LoadError::Discover)?;
+        Ok(ToolDefinition::from_guest(tools)?)
     }
 
     async fn load_cached(&self, hash: ComponentHash) -> Option<Arc<LoadedComponent>> {

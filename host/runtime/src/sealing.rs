@@ -120,4 +120,34 @@ pub(crate) mod tests {
             "planted-secret"
         );
     }
+
+    #[test]
+    fn the_environment_holds_stand_ins_unless_policy_reveals_the_secrets() {
+        let mut pair = grant("", &[]);
+        pair.secret = GrantSecret::KeyPair {
+            key: "planted-key".into(),
+            secret: "planted-secret".into(),
+        };
+        pair.environment = vec!["API_KEY".into(), "API_SECRET".into()];
+
+        let sealed = Sealed::seal(pair.clone(), false);
+        let variables: Vec<_> = sealed.environment().collect();
+        assert_eq!(variables, [("API_KEY", sealed.shown())]);
+        assert!(!sealed.shown().contains("planted"));
+
+        let revealed = Sealed::seal(pair, true);
+        let variables: Vec<_> = revealed.environment().collect();
+        assert_eq!(
+            variables,
+            [("API_KEY", "planted-key"), ("API_SECRET", "planted-secret")]
+        );
+    }
+
+    #[test]
+    fn a_secret_is_found_in_an_answer_unless_the_guest_may_know_it() {
+        let answer = b"you sent Bearer planted-secret";
+        assert!(Sealed::seal(grant("planted-secret", &[]), false).is_in(answer));
+        assert!(!Sealed::seal(grant("planted-secret", &[]), true).is_in(answer));
+        assert!(!Sealed::seal(grant("other-secret", &[]), false).is_in(answer));
+    }
 }

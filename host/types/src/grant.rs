@@ -82,24 +82,41 @@ impl fmt::Debug for GrantSecret {
 pub struct CredentialHeader {
     /// The field name, a valid HTTP token.
     pub name: String,
-    /// What stands before the token, without the space: `Bearer`. Empty if nothing does.
+    /// What stands before the token: `Bearer`, with a space after it, or `Token token=`, with none after the `=`.
+    /// Empty if nothing does.
     pub scheme: String,
 }
 
 impl CredentialHeader {
     /// The field value with `token` in it.
     pub fn value(&self, token: &str) -> String {
-        if self.scheme.is_empty() {
-            token.to_owned()
+        let space = if self.scheme.is_empty() || self.scheme.ends_with('=') {
+            ""
         } else {
-            format!("{} {token}", self.scheme)
-        }
+            " "
+        };
+        format!("{}{space}{token}", self.scheme)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_carries_the_token_as_its_scheme_wants() {
+        for (scheme, value) in [
+            ("Bearer", "Bearer x"),
+            ("", "x"),
+            ("Token token=", "Token token=x"),
+        ] {
+            let header = CredentialHeader {
+                name: "authorization".into(),
+                scheme: scheme.into(),
+            };
+            assert_eq!(header.value("x"), value);
+        }
+    }
 
     #[test]
     fn a_secret_is_not_printed() {

@@ -372,11 +372,11 @@ fn build_one(workspace: &Workspace, toolchain: &Toolchain, component: &Component
             let program = cargo_component(workspace).context("cargo-component is not installed")?;
             let target = workspace.tools().join("cargo-component/target");
             let mut build = toolchain.rust.cargo_component_build(&program, &target)?;
-            shell::capture(build.current_dir(&folder).arg("--release"))?;
+            shell::capture(build.current_dir(&folder).arg("--profile=component"))?;
             let file = component.name().replace('-', "_");
             place(
                 &target
-                    .join("wasm32-wasip1/release")
+                    .join("wasm32-wasip1/component")
                     .join(file)
                     .with_extension("wasm"),
                 &output,

@@ -65,7 +65,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
         "text_statistics",
         r#"{"text":"Tools that nobody has to trust."}"#,
     ])?
-    .says(r#""words":6"#)?;
+    .says(r#""words": 6"#)?;
 
     // One account each, in Python, Rust and JavaScript.
     let messages = [
@@ -79,21 +79,21 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
         "github_issues",
         r#"{"owner":"harbour","repo":"pilot"}"#,
         "--profile",
-        "work",
     ];
     let events = ["call", "calendar_events", "{}", "--profile", "work"];
     demo.run(&[&messages[..], &["work"]].concat())?
         .says("The release is out")?;
-    demo.run(&issues)?.says("The tide table is an hour late")?;
+    demo.run(&[&issues[..], &["work"]].concat())?
+        .says("The tide table is an hour late")?;
     demo.run(&events)?.says("Design review")?;
 
     // The same tool with the other account of the same person.
     demo.run(&[&messages[..], &["personal"]].concat())?
         .says("Who brings the bread?")?;
 
-    // A profile without an account: the tool is not started, and the person is told what to do.
-    demo.run(&[&messages[..], &["club"]].concat())?
-        .ends_with(INTERRUPTED, "holster auth add slack")?;
+    // A profile without the account: the tool is not started, and the person is told what to do.
+    demo.run(&[&issues[..], &["personal"]].concat())?
+        .ends_with(INTERRUPTED, "holster auth add github")?;
 
     println!(
         "\ndemo: everything behaved; the folder is {}",

@@ -34,6 +34,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode> {
     let mut failures = Vec::new();
     for (name, result) in [
         ("components", components::build(workspace, &toolchain, &[])),
+        ("programs", programs(workspace)),
         ("lint", lint::command(workspace)),
     ] {
         if let Err(error) = result {
@@ -61,6 +62,15 @@ pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What the end-to-end tests start: cargo builds a program for the tests of its own package only.
+fn programs(workspace: &Workspace) -> Result<()> {
+    let mut build = Command::new("cargo");
+    build
+        .current_dir(workspace.root())
+        .args(["build", "--quiet", "--release", "--workspace", "--bins"]);
+    shell::stream(&mut build)
 }
 
 fn suites(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<(&'static str, Command)>> {

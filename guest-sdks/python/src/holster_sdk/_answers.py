@@ -36,14 +36,19 @@ class Tools:
             return tool.call(arguments, context)
         except ToolError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failure(error) from error
 
 
-def _failure(error: Exception) -> Failed:
+def _failure(error: BaseException) -> Failed:
     """What an error that the tool did not mean to answer with says; where it happened goes to the host's log."""
     with suppress(Exception):  # a log that is closed changes no answer
         traceback.print_exc(file=sys.stderr)
+    kind = type(error).__name__
+    try:
+        message = str(error)
+    except Exception:
+        message = "it cannot say why"
     if isinstance(error, ImportError):
-        return Failed(f"{type(error).__name__}: {error}; a component holds what is imported at the top of a module")
-    return Failed(f"{type(error).__name__}: {error}")
+        message += "; a component holds what is imported at the top of a module"
+    return Failed(f"{kind}: {message}")

@@ -210,7 +210,7 @@ def _as_is(value: Any, _: str = "") -> Any:
 _SCALARS: dict[Any, Shape] = {
     str: _scalar({"type": "string"}, lambda value: isinstance(value, str), _as_is, "a text"),
     int: _scalar({"type": "integer"}, _is_whole, int, "an integer"),
-    float: _scalar({"type": "number"}, _is_number, float, "a number"),
+    float: _scalar({"type": "number"}, _is_number, float, "a finite number"),
     bool: _scalar({"type": "boolean"}, lambda value: isinstance(value, bool), _as_is, "true or false"),
     Any: Shape({}, read=_as_is, write=_as_is),
 }

@@ -312,7 +312,7 @@ def _plain_data(value: Any) -> Any:
         return {name: inner for name, inner in _shapes.vars_of(value).items() if inner is not None}
     if isinstance(value, enum.Enum):
         return value.value if isinstance(value.value, str) else value.name
-    raise TypeError(f"a result holds a {type(value).__name__}, which has no form in JSON")
+    raise TypeError(f"a result holds something of type {type(value).__name__}, which has no form in JSON")
 
 
 def _json(value: Any, default: Callable[[Any], Any] | None = None) -> str:

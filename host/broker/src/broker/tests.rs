@@ -1,0 +1,621 @@
+//! The broker as the core and the command line use it, on real files.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use holster_types::{ExposeSecret, GrantSecret};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A secret that must not be found anywhere but where it is asked for.
+const PLANTED: &str = "planted-9b2d41aa-secret";
+
+fn profile(name: &str) -> ProfileName {
+    ProfileName::new(name).unwrap()
+}
+
+fn id(name: &str) -> ProviderId {
+    ProviderId::new(name).unwrap()
+}
+
+fn owner(name: &str) -> Owner {
+    Owner {
+        tenant: TenantId::local(),
+        profile: profile(name),
+    }
+}
+
+fn needs(list: &[(&str, &str)]) -> Vec<Requirement> {
+    let requirement = |(provider, scopes): &(&str, &str)| Requirement {
+        provider: id(provider),
+        scopes: scopes.split_whitespace().collect(),
+    };
+    list.iter().map(requirement).collect()
+}
+
+fn token(text: &str) -> NewCredential {
+    NewCredential::new(CredentialSecret::Token(text.into()))
+}
+
+fn settings(folder: &Path, configured: &str) -> BrokerSettings {
+    let mut configured: BTreeMap<ProfileName, BTreeMap<ProviderId, ConfiguredCredential>> =
+        toml::from_str(configured).unwrap();
+    for credential in configured.values_mut().flat_map(BTreeMap::values_mut) {
+        credential.resolve_paths(folder);
+    }
+    BrokerSettings {
+        data_folder: folder.join("data"),
+        provider_folder: None,
+        configured,
+        extra_hosts: BTreeMap::new(),
+        default_profile: profile("default"),
+    }
+}
+
+async fn broker(folder: &TempDir, configured: &str) -> Broker {
+    Broker::open(settings(folder.path(), configured))
+        .await
+        .unwrap()
+}
+
+async fn grants(broker: &Broker, name: &str, list: &[(&str, &str)]) -> Vec<Grant> {
+    broker
+        .resolve(&owner(name), &needs(list))
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+async fn unmet(broker: &Broker, name: &str, list: &[(&str, &str)]) -> Vec<Missing> {
+    broker
+        .resolve(&owner(name), &needs(list))
+        .await
+        .unwrap()
+        .unwrap_err()
+        .missing
+}
+
+#[tokio::test]
+async fn calls_of_many_threads_share_one_broker() {
+    fn crosses_threads<T: Send>(value: T) -> T {
+        value
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let broker = crosses_threads(Broker::open(settings(folder.path(), "")))
+        .await
+        .unwrap();
+    let (work, slack, needs) = (owner("work"), id("slack"), needs(&[("slack", "")]));
+    crosses_threads(broker.add(&work, &slack, token("t")))
+        .await
+        .unwrap();
+    assert!(
+        crosses_threads(broker.resolve(&work, &needs))
+            .await
+            .unwrap()
+            .is_ok()
+    );
+    assert_eq!(
+        crosses_threads(broker.list(&work.tenant, None))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        crosses_threads(broker.profiles(&work.tenant))
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(
+        crosses_threads(broker.vault().verify())
+            .await
+            .unwrap()
+            .credentials,
+        1
+    );
+    crosses_threads(broker.remove(&work, &slack)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_requirement_becomes_a_grant_with_what_the_provider_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    let scopes = Scopes::from_iter(["channels:read", "chat:write"]);
+    let credential = NewCredential {
+        scopes: Some(scopes.clone()),
+        account: Some("me".into()),
+        ..token("xoxb")
+    };
+    broker
+        .add(&owner("work"), &id("slack"), credential)
+        .await
+        .unwrap();
+    let basic = CredentialSecret::Basic {
+        username: "me@x.example".into(),
+        password: "pässword".into(),
+    };
+    broker
+        .add(&owner("work"), &id("jira"), NewCredential::new(basic))
+        .await
+        .unwrap();
+    let pair = CredentialSecret::KeyPair {
+        key: "k".into(),
+        secret: "s".into(),
+    };
+    broker
+        .add(&owner("work"), &id("kraken"), NewCredential::new(pair))
+        .await
+        .unwrap();
+
+    let wanted = [
+        ("kraken", ""),
+        ("slack", "channels:read"),
+        ("jira", "read:jira-work"),
+    ];
+    let grants = grants(&broker, "work", &wanted).await;
+    let [kraken, slack, jira] = grants.as_slice() else {
+        panic!("{grants:?}")
+    };
+    assert_eq!(
+        slack.header.value(slack.secret.sent().expose_secret()),
+        "Bearer xoxb"
+    );
+    assert_eq!(
+        (slack.account.as_deref(), &slack.scopes),
+        (Some("me"), &scopes)
+    );
+    assert_eq!(slack.environment, ["SLACK_BOT_TOKEN"]);
+    assert!(
+        slack
+            .hosts
+            .iter()
+            .any(|host| host.matches("https", "slack.com", 443))
+    );
+    assert_eq!(
+        jira.header.value(jira.secret.sent().expose_secret()),
+        "Basic bWVAeC5leGFtcGxlOnDDpHNzd29yZA=="
+    );
+    assert_eq!(kraken.header.name, "API-Key");
+    assert!(matches!(&kraken.secret, GrantSecret::KeyPair { .. }));
+    assert_eq!(kraken.secret.signing().unwrap().expose_secret(), "s");
+}
+
+#[tokio::test]
+async fn requirements_of_one_provider_are_united_and_every_lack_is_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    let narrow = NewCredential {
+        scopes: Some(["a"].into_iter().collect()),
+        ..token("t")
+    };
+    broker
+        .add(&owner("work"), &id("slack"), narrow)
+        .await
+        .unwrap();
+    let over = NewCredential {
+        expires_at: Some(1),
+        ..token("t")
+    };
+    broker
+        .add(&owner("work"), &id("notion"), over)
+        .await
+        .unwrap();
+    broker
+        .add(&owner("work"), &id("linear"), token("t"))
+        .await
+        .unwrap();
+
+    let wanted = [
+        ("slack", "a b"),
+        ("github", "repo"),
+        ("linear", "read"),
+        ("slack", "c"),
+        ("notion", ""),
+    ];
+    let missing = unmet(&broker, "work", &wanted).await;
+    let reasons: Vec<_> = missing
+        .iter()
+        .map(|lack| (lack.provider.as_str(), lack.reason.clone()))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            (
+                "slack",
+                Reason::LacksScopes {
+                    missing: ["b", "c"].into_iter().collect()
+                }
+            ),
+            ("github", Reason::NotConnected),
+            ("notion", Reason::Expired { at: 1 }),
+        ]
+    );
+    assert_eq!(missing[0].scopes.to_string(), "a b c");
+    let texts: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        texts,
+        [
+            "`slack` for profile `work` lacks the scopes b c; run `holster auth add slack --profile work`",
+            "`github` for profile `work` is not connected; run `holster auth add github --profile work`",
+            "`notion` for profile `work` has expired; run `holster auth add notion --profile work`",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_token_whose_scopes_nobody_recorded_serves_any_requirement() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    broker
+        .add(&owner("work"), &id("slack"), token("t"))
+        .await
+        .unwrap();
+    assert!(
+        grants(&broker, "work", &[("slack", "anything at:all")]).await[0]
+            .scopes
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn the_configuration_goes_before_the_vault_and_is_read_anew_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = broker(&folder, "").await;
+    plain
+        .add(&owner("work"), &id("slack"), token("from the vault"))
+        .await
+        .unwrap();
+
+    let path = folder.path().join("token");
+    std::fs::write(&path, "first\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let broker = broker(
+        &folder,
+        "work.slack = { token = { file = 'token' }, account = 'bot' }",
+    )
+    .await;
+    for content in ["first", "second"] {
+        std::fs::write(&path, content).unwrap();
+        let grants = grants(&broker, "work", &[("slack", "a")]).await;
+        assert_eq!(grants[0].secret.sent().expose_secret(), content);
+        assert_eq!(grants[0].account.as_deref(), Some("bot"));
+    }
+
+    let error = broker
+        .add(&owner("work"), &id("slack"), token("t"))
+        .await
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "already has its `slack` credential",
+        "token",
+        "[profiles.work.credentials.slack]",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    let listed = broker.list(&TenantId::local(), None).await.unwrap();
+    let lines: Vec<_> = listed
+        .iter()
+        .map(|entry| (entry.source == Source::Vault, &entry.problem))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (false, &None),
+            (true, &Some("the configuration goes before it".to_owned()))
+        ]
+    );
+
+    std::fs::remove_file(&path).unwrap();
+    let missing = unmet(&broker, "work", &[("slack", "")]).await;
+    assert!(
+        matches!(&missing[0].reason, Reason::Unreadable { .. }),
+        "{missing:?}"
+    );
+    let text = missing[0].to_string();
+    for part in ["No such file", "[profiles.work.credentials.slack]"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn configured_accounts_serve_the_local_tenant_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(
+        &folder,
+        "default.slack = { token = { env = 'CARGO_PKG_NAME' } }",
+    )
+    .await;
+    assert_eq!(grants(&broker, "default", &[("slack", "")]).await.len(), 1);
+    let guest = Owner {
+        tenant: TenantId::new("guest").unwrap(),
+        ..owner("default")
+    };
+    let unmet = broker
+        .resolve(&guest, &needs(&[("slack", "")]))
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(unmet.missing()[0].reason, Reason::NotConnected);
+    assert!(broker.list(&guest.tenant, None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_profile_is_known_if_it_is_configured_has_a_credential_or_is_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "[configured]\n").await;
+    broker
+        .add(&owner("stored"), &id("slack"), token("t"))
+        .await
+        .unwrap();
+    for name in ["configured", "stored", "default"] {
+        assert!(
+            broker
+                .resolve(&owner(name), &[])
+                .await
+                .unwrap()
+                .unwrap()
+                .is_empty(),
+            "{name}"
+        );
+        assert_eq!(
+            unmet(&broker, name, &[("github", "")]).await.len(),
+            1,
+            "{name}"
+        );
+    }
+    for list in [&[][..], &[("slack", "")]] {
+        let error = broker
+            .resolve(&owner("wrok"), &needs(list))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "there is no profile `wrok`, but `configured`, `default` and `stored`; \
+             `holster auth add PROVIDER --profile wrok` makes it"
+        );
+    }
+    let profiles = broker.profiles(&TenantId::local()).await.unwrap();
+    let lines: Vec<_> = profiles
+        .iter()
+        .map(|p| (p.name.as_str(), p.configured, p.credentials))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("configured", true, 0),
+            ("default", false, 0),
+            ("stored", false, 1)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_provider_is_an_error_and_not_a_missing_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    let wanted = needs(&[("slakc", "")]);
+    let error = broker
+        .resolve(&owner("default"), &wanted)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "there is no provider `slakc`; did you mean `slack`?");
+    let configured = settings(folder.path(), "work.slakc = { token = { env = 'A' } }");
+    assert!(matches!(
+        Broker::open(configured).await,
+        Err(BrokerError::UnknownProvider { .. })
+    ));
+    let extra = BrokerSettings {
+        extra_hosts: BTreeMap::from([(id("slakc"), Vec::new())]),
+        ..settings(folder.path(), "")
+    };
+    assert!(matches!(
+        Broker::open(extra).await,
+        Err(BrokerError::UnknownProvider { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_credential_that_the_provider_does_not_take_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    let basic = |username: &str, password: &str| {
+        NewCredential::new(CredentialSecret::Basic {
+            username: username.into(),
+            password: password.into(),
+        })
+    };
+    for (provider, credential, part) in [
+        (
+            "slack",
+            basic("a", "b"),
+            "takes no basic credential; it takes oauth2, api_key",
+        ),
+        ("kraken", token("t"), "it takes key_pair"),
+        ("slack", token(""), "the token is empty"),
+        ("slack", token("planted\nX-Header: 1"), "line break"),
+        ("slack", token("plantéd"), "printable ASCII"),
+        ("slack", token(&"x".repeat(65 * 1024)), "64 KiB"),
+        ("jira", basic("a:b", "c"), "colon"),
+        ("jira", basic("", ""), "the username is empty"),
+        ("jira", basic("a", "b\n"), "control character"),
+        (
+            "slack",
+            NewCredential {
+                account: Some("a\nb".into()),
+                ..token("t")
+            },
+            "label",
+        ),
+    ] {
+        let error = broker
+            .add(&owner("work"), &id(provider), credential)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+        assert!(!error.contains("planted"), "{error}");
+    }
+    assert!(
+        !folder.path().join("data").exists(),
+        "what was refused made no vault"
+    );
+    let error = Broker::open(settings(
+        folder.path(),
+        "work.kraken = { token = { env = 'A' } }",
+    ))
+    .await;
+    assert!(error.unwrap_err().to_string().contains("it takes key_pair"));
+}
+
+#[tokio::test]
+async fn removing_says_when_there_is_nothing_to_remove_and_when_it_is_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(
+        &folder,
+        "work.slack = { token = { env = 'CARGO_PKG_NAME' } }",
+    )
+    .await;
+    broker
+        .add(&owner("work"), &id("github"), token("t"))
+        .await
+        .unwrap();
+    broker.remove(&owner("work"), &id("github")).await.unwrap();
+    let error = broker
+        .remove(&owner("work"), &id("github"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("has no `github` credential in the vault"),
+        "{error}"
+    );
+    let error = broker
+        .remove(&owner("work"), &id("slack"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("from the configuration (the variable `CARGO_PKG_NAME`)"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn no_text_that_the_broker_gives_holds_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, PLANTED).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let broker = broker(&folder, "work.github = { token = { file = 'secret' } }").await;
+    broker
+        .add(&owner("work"), &id("slack"), token(PLANTED))
+        .await
+        .unwrap();
+    let basic = CredentialSecret::Basic {
+        username: PLANTED.into(),
+        password: PLANTED.into(),
+    };
+    broker
+        .add(&owner("work"), &id("jira"), NewCredential::new(basic))
+        .await
+        .unwrap();
+
+    let local = TenantId::local();
+    let resolved = broker
+        .resolve(
+            &owner("work"),
+            &needs(&[("slack", ""), ("github", ""), ("jira", "")]),
+        )
+        .await;
+    let listed = broker.list(&local, None).await.unwrap();
+    assert_eq!(
+        (
+            resolved.as_ref().unwrap().as_ref().unwrap().len(),
+            listed.len()
+        ),
+        (3, 3)
+    );
+    let mut texts = vec![
+        format!("{resolved:?}"),
+        format!("{listed:?}"),
+        serde_json::to_string(&listed).unwrap(),
+        format!("{broker:?}"),
+        format!("{:?}", token(PLANTED)),
+        format!("{:?}", broker.vault().verify().await.unwrap()),
+    ];
+    let bad = token(&format!("{PLANTED}\n"));
+    let error = broker
+        .add(&owner("home"), &id("slack"), bad)
+        .await
+        .unwrap_err();
+    texts.push(format!("{error} {error:?}"));
+    std::fs::write(&path, format!("{PLANTED}\n{PLANTED}")).unwrap();
+    let unmet = broker
+        .resolve(&owner("work"), &needs(&[("github", "")]))
+        .await
+        .unwrap()
+        .unwrap_err();
+    texts.push(format!(
+        "{unmet} {unmet:?} {}",
+        serde_json::to_string(&unmet).unwrap()
+    ));
+    for text in texts {
+        assert!(!text.contains(PLANTED), "{text}");
+        assert!(!text.contains("cGxhbnRlZ"), "the secret in base64: {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_altered_row_is_a_lack_with_its_reason_and_a_damaged_vault_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    broker
+        .add(&owner("work"), &id("slack"), token("t"))
+        .await
+        .unwrap();
+    drop(broker);
+    let database = folder.path().join("data/vault/credentials.db");
+    {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&database);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query("UPDATE credential SET scopes = '[]'")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+    }
+    let broker = Broker::open(settings(folder.path(), "")).await.unwrap();
+    let missing = unmet(&broker, "work", &[("slack", "")]).await;
+    assert!(
+        missing[0].to_string().contains("was altered in the vault"),
+        "{}",
+        missing[0]
+    );
+    assert!(
+        missing[0].remedy.contains("holster auth add slack"),
+        "{}",
+        missing[0]
+    );
+
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(
+            folder
+                .path()
+                .join(format!("data/vault/credentials.db{suffix}")),
+        );
+    }
+    crate::private::create(&database, b"no database at all, but long enough to be one").unwrap();
+    let broker = Broker::open(settings(folder.path(), "")).await.unwrap();
+    let error = broker
+        .resolve(&owner("work"), &needs(&[("slack", "")]))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+}

@@ -1,0 +1,188 @@
+//! `holster tools` as a process: with a thousand known components, and with ten, known and not.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use crate::sampling::peak_mib;
+use crate::sides::Guest;
+
+const KNOWN: usize = 1_000;
+const RUNS: usize = 10;
+
+/// `holster tools --json` with [`KNOWN`] components in the cache.
+pub(crate) struct Listing {
+    pub(crate) median: Duration,
+    pub(crate) peak_mib: f64,
+}
+
+/// `holster tools` with an empty cache, and with the cache that this leaves.
+pub(crate) struct Starts {
+    pub(crate) components: usize,
+    pub(crate) first: Duration,
+    pub(crate) second: Duration,
+}
+
+/// An installation to run `holster` in.
+struct Installation {
+    holster: PathBuf,
+    folder: PathBuf,
+}
+
+impl Installation {
+    fn at(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder.join("plugins"))?;
+        fs::write(
+            folder.join("holster.toml"),
+            "plugins = 'plugins'\ndata = 'data'\ncache = { directory = 'code' }\n",
+        )?;
+        Ok(Self {
+            holster: built_holster()?,
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Leaves files that are the same alone: their times tell the host that it knows them.
+    fn add(&self, name: &str, component: &[u8]) -> Result<()> {
+        let file = self
+            .folder
+            .join("plugins")
+            .join(name)
+            .with_extension("wasm");
+        if fs::read(&file).is_ok_and(|known| known == component) {
+            return Ok(());
+        }
+        fs::write(file, component).context("the component cannot be written")
+    }
+
+    fn tools(&self) -> Command {
+        let mut command = Command::new(&self.holster);
+        command
+            .args(["tools", "--json", "--config"])
+            .arg(self.folder.join("holster.toml"));
+        command
+    }
+
+    fn time(&self) -> Result<Duration> {
+        let mut command = self.tools();
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let start = Instant::now();
+        let status = command.status()?;
+        let time = start.elapsed();
+        ensure!(status.success(), "`holster tools` ends with {status}");
+        Ok(time)
+    }
+
+    fn median(&self) -> Result<Duration> {
+        let mut times = (0..RUNS).map(|_| self.time()).collect::<Result<Vec<_>>>()?;
+        times.sort_unstable();
+        Ok(times[RUNS / 2])
+    }
+
+    /// A pipe holds 64 KiB, and the list is longer: at its first byte all work is done, and the process waits.
+    fn peak_and_tools(&self) -> Result<(f64, usize)> {
+        let mut child = self.tools().stdout(Stdio::piped()).spawn()?;
+        let mut stdout = child.stdout.take().context("there is a pipe")?;
+        let mut printed = vec![0];
+        stdout.read_exact(&mut printed)?;
+        let peak = peak_mib(&child.id().to_string());
+        stdout.read_to_end(&mut printed)?;
+        child.wait()?;
+        let printed: serde_json::Value = serde_json::from_slice(&printed)?;
+        let tools = printed["tools"].as_array().context("it lists no tools")?;
+        Ok((peak?, tools.len()))
+    }
+}
+
+/// The first run compiles a thousand components, which takes a minute or two.
+pub(crate) fn listing() -> Result<Listing> {
+    let installation = Installation::at(&crate::folder().join("thousand"))?;
+    let original = fs::read(holster_tests::component("text-statistics"))?;
+    for number in 0..KNOWN {
+        let tool = format!("statistics_{number:04}");
+        let component = renamed(&original, b"text_statistics", tool.as_bytes());
+        installation.add(&tool, &component)?;
+    }
+    installation.time()?;
+    let (peak_mib, tools) = installation.peak_and_tools()?;
+    ensure!(tools == KNOWN, "{tools} tools are listed, not {KNOWN}");
+    Ok(Listing {
+        median: installation.median()?,
+        peak_mib,
+    })
+}
+
+/// All examples and guests there are, and variants of one in Rust to make them ten.
+pub(crate) fn starts() -> Result<Starts> {
+    let folder = TempDir::new()?;
+    let installation = Installation::at(folder.path())?;
+    let mut components: Vec<PathBuf> = Guest::built().into_iter().map(Guest::component).collect();
+    for item in fs::read_dir(holster_tests::plugin_directory())? {
+        let path = item?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
+            components.push(path);
+        }
+    }
+    for path in &components {
+        let name = path.file_stem().context("a component has a name")?;
+        installation.add(&name.to_string_lossy(), &fs::read(path)?)?;
+    }
+    let original = fs::read(holster_tests::component("text-statistics"))?;
+    let wanted = 10.max(components.len());
+    for number in components.len()..wanted {
+        let tool = format!("statistics_{number:04}");
+        let component = renamed(&original, b"text_statistics", tool.as_bytes());
+        installation.add(&tool, &component)?;
+    }
+    Ok(Starts {
+        components: wanted,
+        first: installation.time()?,
+        second: installation.median()?,
+    })
+}
+
+/// Another component with a tool of its own: its name stands in the data of the component, and keeps its length.
+fn renamed(component: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(
+        from.len(),
+        to.len(),
+        "the length of a name is part of the code"
+    );
+    let mut renamed = component.to_vec();
+    let mut position = 0;
+    while let Some(rest) = renamed.get_mut(position..position + from.len()) {
+        if rest == from {
+            rest.copy_from_slice(to);
+        }
+        position += 1;
+    }
+    renamed
+}
+
+/// The command as the sources have it now.
+fn built_holster() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--workspace",
+            "--bin",
+            "holster",
+        ])
+        .current_dir(holster_tests::repository());
+    std::io::stderr().write_all(&build.output()?.stderr)?;
+    let holster = crate::folder().with_file_name("release").join("holster");
+    ensure!(holster.is_file(), "there is no {}", holster.display());
+    Ok(holster)
+}

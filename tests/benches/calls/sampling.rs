@@ -1,0 +1,136 @@
+//! Samples of both sides, taken in turns, so that what else the machine does falls on both alike.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::sides::{Guest, Kind, Side};
+
+const PAIRS: usize = 5_000;
+const LONGEST: Duration = Duration::from_secs(10);
+const WARM_UP: usize = 20;
+/// Turns of a second each, for the calls per second.
+const TURNS: u32 = 4;
+const TASKS: usize = 2;
+
+/// What one side did.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) median: Duration,
+    /// 99 of 100 calls were at least so fast.
+    pub(crate) p99: Duration,
+    pub(crate) calls_per_second: f64,
+    /// The most memory of a process that makes calls and nothing else, in MiB.
+    pub(crate) peak_mib: f64,
+}
+
+/// The floor's figures, and the host's.
+pub(crate) fn compare(guest: Guest) -> Result<[Figures; 2]> {
+    let tokio = crate::tokio()?;
+    let open = |kind| tokio.block_on(Side::open(kind, guest)).map(Arc::new);
+    let sides = [open(Kind::Floor)?, open(Kind::Host)?];
+    let answers = sides.each_ref().map(|side| tokio.block_on(side.call()));
+    ensure!(answers[0] == answers[1], "the sides disagree: {answers:?}");
+
+    let [floor_times, host_times] = tokio.block_on(latencies(&sides));
+    let [floor_calls, host_calls] = tokio.block_on(throughputs(&sides));
+    drop(sides);
+    let figures = |kind, mut times: Vec<Duration>, calls_per_second| {
+        times.sort_unstable();
+        Ok(Figures {
+            median: times[times.len() / 2],
+            p99: times[times.len() * 99 / 100],
+            calls_per_second,
+            peak_mib: peak(kind, guest)?,
+        })
+    };
+    Ok([
+        figures(Kind::Floor, floor_times, floor_calls)?,
+        figures(Kind::Host, host_times, host_calls)?,
+    ])
+}
+
+async fn latencies(sides: &[Arc<Side>; 2]) -> [Vec<Duration>; 2] {
+    for _ in 0..WARM_UP {
+        for side in sides {
+            side.call().await;
+        }
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    let start = Instant::now();
+    while times[0].len() < PAIRS && start.elapsed() < LONGEST {
+        // Each side goes first every other time: it may find what the other left in the caches.
+        let first = times[0].len() % 2;
+        for turn in [first, 1 - first] {
+            let prepared = sides[turn].prepare();
+            let start = Instant::now();
+            sides[turn].answer(prepared).await;
+            times[turn].push(start.elapsed());
+        }
+    }
+    times
+}
+
+async fn throughputs(sides: &[Arc<Side>; 2]) -> [f64; 2] {
+    let mut calls = [0; 2];
+    for _ in 0..TURNS {
+        for (calls, side) in calls.iter_mut().zip(sides) {
+            let tasks = [(); TASKS].map(|()| tokio::spawn(call_for_a_second(Arc::clone(side))));
+            for task in tasks {
+                *calls += task.await.expect("a task ends");
+            }
+        }
+    }
+    calls.map(|calls| f64::from(calls) / f64::from(TURNS))
+}
+
+async fn call_for_a_second(side: Arc<Side>) -> u32 {
+    let end = Instant::now() + Duration::from_secs(1);
+    let mut calls = 0;
+    while Instant::now() < end {
+        side.call().await;
+        calls += 1;
+    }
+    calls
+}
+
+/// In a process of its own, since memory that one side has touched stays.
+fn peak(kind: Kind, guest: Guest) -> Result<f64> {
+    let mut this = Command::new(std::env::current_exe()?);
+    this.args(["--peak", &format!("{kind:?}"), &guest.to_string()]);
+    let output = this.output()?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    printed.trim().parse().with_context(|| {
+        format!(
+            "no peak of {kind:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+/// The other end of [`peak`]. The peak counts from the first call: the floor has to compile before that, the host
+/// has the code in its cache.
+pub(crate) fn print_peak(kind: Kind, guest: Guest) -> Result<()> {
+    let tokio = crate::tokio()?;
+    let side = Arc::new(tokio.block_on(Side::open(kind, guest))?);
+    std::fs::write("/proc/self/clear_refs", "5").context("the kernel keeps the old peak")?;
+    tokio.block_on(async {
+        let tasks = [(); TASKS].map(|()| tokio::spawn(call_for_a_second(Arc::clone(&side))));
+        for task in tasks {
+            task.await.expect("a task ends");
+        }
+    });
+    println!("{}", peak_mib("self")?);
+    Ok(())
+}
+
+/// The peak of a process that runs, in MiB. Linux only.
+pub(crate) fn peak_mib(process: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: f64 = kib.context("the kernel does not tell the peak")?.parse()?;
+    Ok(kib / 1024.0)
+}

@@ -1,0 +1,165 @@
+//! The two sides that are compared, behind one face: bare wasmtime and [`Host::call`], with the same guest and the
+//! same arguments.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use holster_core::types::ToolName;
+use holster_core::{Call, Config, Host, Outcome};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::floor::Floor;
+
+const TOOL: &str = "report";
+
+/// The parity component in one language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guest {
+    Rust,
+    JavaScript,
+    Python,
+}
+
+impl Guest {
+    const ALL: [Self; 3] = [Self::Rust, Self::JavaScript, Self::Python];
+
+    /// Those whose component is there.
+    pub(crate) fn built() -> Vec<Self> {
+        let there = |guest: &Self| {
+            let found = guest.component().is_file();
+            if !found {
+                eprintln!("{guest} is left out: run `cargo xtask components` first");
+            }
+            found
+        };
+        Self::ALL.into_iter().filter(there).collect()
+    }
+
+    pub(crate) fn component(self) -> PathBuf {
+        let name = match self {
+            Self::Rust => "parity-rust",
+            Self::JavaScript => "parity-js",
+            Self::Python => "parity-python",
+        };
+        let plugins = holster_tests::plugin_directory();
+        plugins
+            .with_file_name("guests")
+            .join(name)
+            .with_extension("wasm")
+    }
+
+    /// How many times the floor a call may take.
+    pub(crate) fn bar(self) -> f64 {
+        match self {
+            Self::Rust => 1.3,
+            Self::JavaScript | Self::Python => 1.1,
+        }
+    }
+}
+
+impl std::fmt::Display for Guest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{self:?}")
+    }
+}
+
+impl FromStr for Guest {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|guest| guest.to_string() == name);
+        found.with_context(|| format!("no guest is called {name}"))
+    }
+}
+
+/// Which side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Floor,
+    Host,
+}
+
+impl FromStr for Kind {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "Floor" => Ok(Self::Floor),
+            "Host" => Ok(Self::Host),
+            _ => bail!("no side is called {name}"),
+        }
+    }
+}
+
+/// A side with its guest loaded.
+pub(crate) enum Side {
+    Floor(Floor),
+    /// With the folder of its plugins and its vault.
+    Host(Box<Host>, TempDir),
+}
+
+/// What a side is called with, made before the clock starts.
+pub(crate) enum Prepared {
+    Floor(String),
+    Host(Call),
+}
+
+impl Side {
+    pub(crate) async fn open(kind: Kind, guest: Guest) -> Result<Self> {
+        if kind == Kind::Floor {
+            return Ok(Self::Floor(Floor::open(&guest.component())?));
+        }
+        let folder = TempDir::new()?;
+        let plugins = folder.path().join("plugins");
+        std::fs::create_dir(&plugins)?;
+        std::fs::copy(guest.component(), plugins.join("guest.wasm"))?;
+        let mut config = Config {
+            plugins: Some(plugins),
+            data: Some(folder.path().join("data")),
+            ..Config::default()
+        };
+        config.cache.directory = Some(crate::folder().join("code"));
+        let host = Host::open(config).await?;
+        host.settled().await;
+        Ok(Self::Host(Box::new(host), folder))
+    }
+
+    pub(crate) fn prepare(&self) -> Prepared {
+        let arguments = json!({
+            "title": "Quarter", "count": 12, "ratio": 0.25, "urgent": true, "level": "high",
+            "tags": ["sales", "north", "2026"], "author": { "name": "Ada", "email": "ada@example.org" },
+        });
+        match (self, arguments) {
+            (Self::Host(..), Value::Object(arguments)) => {
+                let tool = ToolName::new(TOOL).expect("`report` is a tool name");
+                Prepared::Host(Call::local(tool, arguments))
+            }
+            (_, arguments) => Prepared::Floor(arguments.to_string()),
+        }
+    }
+
+    /// What is measured: from the arguments to the parsed answer.
+    pub(crate) async fn answer(&self, prepared: Prepared) -> Value {
+        match (self, prepared) {
+            (Self::Floor(floor), Prepared::Floor(arguments)) => floor
+                .call(TOOL, &arguments)
+                .await
+                .expect("the floor answers"),
+            (Self::Host(host, _), Prepared::Host(call)) => match host.call(call).await {
+                Outcome::Finished(finished) => finished.output.structured().cloned(),
+                other => panic!("the host answers {other:?}"),
+            }
+            .expect("a report is structured"),
+            _ => unreachable!("a side is called with what it prepared"),
+        }
+    }
+
+    /// Both, where nothing is timed.
+    pub(crate) async fn call(&self) -> Value {
+        self.answer(self.prepare()).await
+    }
+}

@@ -1,0 +1,116 @@
+//! What the end-to-end tests share: where things are, and the components to run.
+//!
+//! `cargo xtask components` builds what [`component`] returns; a test that needs one fails with that advice where it
+//! was not run. The loopback API is the crate `loopback-api`, re-exported here.
+
+#![forbid(unsafe_code)]
+
+mod fixture;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use holster_core::Call;
+use holster_core::types::ToolName;
+use serde_json::{Value, json};
+
+pub use fixture::Fixture;
+pub use loopback_api;
+
+/// The folder of the root's `Cargo.toml`.
+pub fn repository() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests
+        .parent()
+        .expect("the tests lie in the repository")
+        .to_owned()
+}
+
+/// What `cargo metadata --no-deps` says about this workspace.
+pub fn cargo_metadata() -> Value {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(repository());
+    let output = cargo
+        .output()
+        .expect("cargo runs, as it does for the tests");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
+}
+
+/// The plugin directory with all example tools.
+pub fn plugin_directory() -> PathBuf {
+    built_components().join("plugins")
+}
+
+/// The component with this name: an example tool, or one that only tests run.
+pub fn component(name: &str) -> PathBuf {
+    let file = format!("{name}.wasm");
+    let folders = ["plugins", "guests"].map(|folder| built_components().join(folder));
+    let found = folders
+        .iter()
+        .map(|folder| folder.join(&file))
+        .find(|path| path.is_file());
+    found
+        .unwrap_or_else(|| panic!("{file} is in none of {folders:?}; run `cargo xtask components`"))
+}
+
+/// The same component with other bytes: a custom section that says `note`, which nothing reads, follows the rest.
+pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
+    const NAME: &str = "note";
+    let length = |text: &str| u8::try_from(text.len()).expect("a short note");
+    let size = 1 + length(NAME) + length(note);
+    // One byte is one LEB128 digit as long as its highest bit is not set.
+    assert!(size < 0x80, "a short note");
+    let mut bytes = component.to_vec();
+    bytes.extend([0, size, length(NAME)]);
+    bytes.extend(NAME.bytes().chain(note.bytes()));
+    bytes
+}
+
+/// A call by the person on the laptop.
+pub fn call(tool: &str, arguments: Value) -> Call {
+    let Value::Object(arguments) = arguments else {
+        panic!("arguments are an object, not {arguments}");
+    };
+    Call::local(ToolName::new(tool).expect("a tool name"), arguments)
+}
+
+/// A call of the parity components' `report` that succeeds.
+pub fn report() -> Call {
+    call("report", report_arguments())
+}
+
+/// What [`report`] passes.
+pub fn report_arguments() -> Value {
+    json!({ "title": "Tides", "ratio": 0.5, "level": "high", "tags": ["sea"], "author": { "name": "Ann" } })
+}
+
+/// Waits until `happened` says so; fails, with `what` was waited for, where it never does.
+pub async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let wait = async {
+        while !happened() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+        panic!("it did not happen within {PATIENCE:?}: {what}");
+    }
+}
+
+fn built_components() -> PathBuf {
+    // A test runs from `<target>/<profile>/deps`.
+    let this = std::env::current_exe().expect("a test knows its program");
+    let target = this
+        .ancestors()
+        .nth(3)
+        .expect("cargo builds tests three folders deep");
+    target.join("components")
+}

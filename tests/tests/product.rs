@@ -1,0 +1,22 @@
+//! The product as its users use it: one program, so that it is linked once.
+
+#[path = "product/accounts.rs"]
+mod accounts;
+#[path = "product/bad_input.rs"]
+mod bad_input;
+#[path = "product/code_cache.rs"]
+mod code_cache;
+#[path = "product/command_line.rs"]
+mod command_line;
+#[path = "product/conformance.rs"]
+mod conformance;
+#[path = "product/engine.rs"]
+mod engine;
+#[path = "product/limits.rs"]
+mod limits;
+#[path = "product/parity.rs"]
+mod parity;
+#[path = "product/plugin_directory.rs"]
+mod plugin_directory;
+#[path = "product/readme.rs"]
+mod readme;
