@@ -29,7 +29,9 @@ impl Fixture {
     pub fn new(configuration: &str) -> Self {
         let folder = TempDir::new().expect("there is room for a temporary folder");
         fs::create_dir(folder.path().join("plugins")).expect("the folder is new");
-        let text = format!("plugins = 'plugins'\ndata = 'data'\ncache.directory = 'code'\n{configuration}");
+        let text = format!(
+            "plugins = 'plugins'\ndata = 'data'\ncache.directory = 'code'\n{configuration}"
+        );
         fs::write(folder.path().join("holster.toml"), text).expect("the folder is writable");
         Self { folder }
     }
@@ -41,7 +43,13 @@ impl Fixture {
 
     /// Copies a component into the plugin directory, under its own name.
     pub fn plug_in(&self, component: &Path) {
-        self.plug_in_as(component, component.file_name().and_then(|name| name.to_str()).expect("a plain name"));
+        self.plug_in_as(
+            component,
+            component
+                .file_name()
+                .and_then(|name| name.to_str())
+                .expect("a plain name"),
+        );
     }
 
     /// Copies a component into the plugin directory under another name. It appears there whole.
@@ -127,7 +135,11 @@ impl Fixture {
         while let Some(folder) = folders.pop() {
             for item in fs::read_dir(folder).expect("the folder is ours") {
                 let path = item.expect("the folder is ours").path();
-                if path.is_dir() { folders.push(path) } else { files.push(path) }
+                if path.is_dir() {
+                    folders.push(path)
+                } else {
+                    files.push(path)
+                }
             }
         }
         files
@@ -137,5 +149,8 @@ impl Fixture {
 /// The program, which cargo builds together with the tests.
 fn holster() -> PathBuf {
     let this = std::env::current_exe().expect("a test knows its program");
-    this.ancestors().nth(2).expect("cargo builds tests two folders deep").join("holster")
+    this.ancestors()
+        .nth(2)
+        .expect("cargo builds tests two folders deep")
+        .join("holster")
 }

@@ -15,7 +15,7 @@ use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
 use crate::state::{CallState, Refused};
-use crate::tool::{ToolError, ToolOutput};
+use crate::tool::{InvalidOutput, ToolError, ToolOutput};
 
 /// What an operator allows a component, beyond the hosts of its grants.
 #[derive(Debug, Clone, Default)]
@@ -171,8 +171,10 @@ impl Runtime {
         if let Some(sealed) = secrets.iter().find(|sealed| holds_secret(&output, sealed)) {
             return Err(CallError::LeakedSecret(sealed.grant.provider.clone()));
         }
-        ToolOutput::from_guest(output, limits.output_bytes)
-            .map_err(|invalid| CallError::InvalidOutput(invalid.to_string()))
+        ToolOutput::from_guest(output, limits.output_bytes).map_err(|invalid| match invalid {
+            InvalidOutput::TooLarge { limit, .. } => CallError::OutputTooLarge(limit),
+            other => CallError::InvalidOutput(other.to_string()),
+        })
     }
 }
 
@@ -231,20 +233,20 @@ fn explain(error: &wasmtime::Error, state: &CallState, limits: &Limits) -> CallE
     if error.is::<TooManyHostCalls>() {
         return CallError::TooManyHostCalls(limits.host_calls);
     }
-    if error.is::<wasmtime_wasi::I32Exit>() {
-        return CallError::Exited;
-    }
     let trap = error.downcast_ref::<Trap>();
     match (state.limiter.refused, trap) {
         (_, Some(Trap::StackOverflow)) => CallError::StackOverflow,
-        (Some(Refused::Memory), _) => CallError::OutOfMemory(limits.memory_bytes),
+        // A language's runtime may end the process when it gets no memory: what it was refused is the cause.
+        (Some(Refused::Memory), _) | (None, Some(Trap::AllocationTooLarge)) => {
+            CallError::OutOfMemory(limits.memory_bytes)
+        }
         (Some(Refused::Table), _) => CallError::OutOfTable(limits.table_elements),
-        (None, Some(Trap::AllocationTooLarge)) => CallError::OutOfMemory(limits.memory_bytes),
         (None, Some(trap)) => CallError::Trapped(
             trap.to_string()
                 .trim_start_matches("wasm trap: ")
                 .to_owned(),
         ),
+        (None, None) if error.is::<wasmtime_wasi::I32Exit>() => CallError::Exited,
         // wasmtime's own type for this is private.
         (None, None)
             if error

@@ -278,6 +278,7 @@ impl CodeCache {
     pub fn verify(&self) -> Result<Vec<CacheVerdict>, CacheError> {
         let verdict = |path: PathBuf| {
             let entry = Entry::open(&path, &self.shared.key)
+                .and_then(Entry::in_its_place)
                 .and_then(|entry| entry.code(&self.shared.key).map(|_| self.describe(&entry)))
                 .map_err(|forgery| forgery.to_string());
             CacheVerdict { path, entry }

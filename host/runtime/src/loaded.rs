@@ -107,7 +107,9 @@ impl Runtime {
         let tools = self
             .tools_of(&pre, CallState::discovery(&self.egress))
             .await?;
-        progress(Progress::Compiled(start.elapsed()));
+        let elapsed = start.elapsed();
+        tracing::debug!("compiled component {} in {elapsed:.1?}", hash.short());
+        progress(Progress::Compiled(elapsed));
         self.keep(hash, code, &tools).await;
         Ok(Arc::new(LoadedComponent { hash, tools, pre }))
     }

@@ -67,9 +67,13 @@ pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode> {
 /// What the end-to-end tests start: cargo builds a program for the tests of its own package only.
 fn programs(workspace: &Workspace) -> Result<()> {
     let mut build = Command::new("cargo");
-    build
-        .current_dir(workspace.root())
-        .args(["build", "--quiet", "--release", "--workspace", "--bins"]);
+    build.current_dir(workspace.root()).args([
+        "build",
+        "--quiet",
+        "--release",
+        "--workspace",
+        "--bins",
+    ]);
     shell::stream(&mut build)
 }
 

@@ -6,11 +6,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
 use serde_json::Value;
 use wasmtime::component::{Component, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result, Store,
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
@@ -86,9 +85,9 @@ impl Floor {
         let output = guest
             .call_call(&mut store, tool, arguments, &context)
             .await?;
-        match &output.context("the tool failed")?.content[..] {
+        match &output?.content[..] {
             [Content::Structured(text)] => Ok(serde_json::from_str(text)?),
-            other => anyhow::bail!("no structured content: {other:?}"),
+            other => wasmtime::bail!("no structured content: {other:?}"),
         }
     }
 }
@@ -181,37 +180,37 @@ pub enum NoCredential {}
 type Handle = Resource<NoCredential>;
 
 impl auth::Host for State {
-    async fn get(&mut self, provider: String) -> wasmtime::Result<Result<Handle, AuthError>> {
+    async fn get(&mut self, provider: String) -> Result<Result<Handle, AuthError>> {
         Ok(Err(AuthError::NotDeclared(provider)))
     }
 }
 
 impl HostCredential for State {
-    async fn provider(&mut self, handle: Handle) -> wasmtime::Result<String> {
+    async fn provider(&mut self, handle: Handle) -> Result<String> {
         match *self.table.get(&handle)? {}
     }
 
-    async fn profile(&mut self, handle: Handle) -> wasmtime::Result<String> {
+    async fn profile(&mut self, handle: Handle) -> Result<String> {
         match *self.table.get(&handle)? {}
     }
 
-    async fn account(&mut self, handle: Handle) -> wasmtime::Result<Option<String>> {
+    async fn account(&mut self, handle: Handle) -> Result<Option<String>> {
         match *self.table.get(&handle)? {}
     }
 
-    async fn scopes(&mut self, handle: Handle) -> wasmtime::Result<Vec<String>> {
+    async fn scopes(&mut self, handle: Handle) -> Result<Vec<String>> {
         match *self.table.get(&handle)? {}
     }
 
-    async fn expires_at(&mut self, handle: Handle) -> wasmtime::Result<Option<u64>> {
+    async fn expires_at(&mut self, handle: Handle) -> Result<Option<u64>> {
         match *self.table.get(&handle)? {}
     }
 
-    async fn token(&mut self, handle: Handle) -> wasmtime::Result<String> {
+    async fn token(&mut self, handle: Handle) -> Result<String> {
         match *self.table.get(&handle)? {}
     }
 
-    async fn header(&mut self, handle: Handle) -> wasmtime::Result<AuthHeader> {
+    async fn header(&mut self, handle: Handle) -> Result<AuthHeader> {
         match *self.table.get(&handle)? {}
     }
 
@@ -220,11 +219,11 @@ impl HostCredential for State {
         handle: Handle,
         _: SignAlgorithm,
         _: Vec<u8>,
-    ) -> wasmtime::Result<Result<Vec<u8>, AuthError>> {
+    ) -> Result<Result<Vec<u8>, AuthError>> {
         match *self.table.get(&handle)? {}
     }
 
-    async fn drop(&mut self, handle: Handle) -> wasmtime::Result<()> {
+    async fn drop(&mut self, handle: Handle) -> Result<()> {
         match self.table.delete(handle)? {}
     }
 }

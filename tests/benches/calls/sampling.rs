@@ -37,7 +37,7 @@ pub(crate) fn compare(guest: Guest) -> Result<[Figures; 2]> {
     let [floor_times, host_times] = tokio.block_on(latencies(&sides));
     let [floor_calls, host_calls] = tokio.block_on(throughputs(&sides));
     drop(sides);
-    let figures = |kind, mut times: Vec<Duration>, calls_per_second| {
+    let figures = |kind, mut times: Vec<Duration>, calls_per_second| -> Result<Figures> {
         times.sort_unstable();
         Ok(Figures {
             median: times[times.len() / 2],

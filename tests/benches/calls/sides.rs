@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use holster_core::types::ToolName;
 use holster_core::{Call, Config, Host, Outcome};
 use serde_json::{Value, json};
@@ -98,8 +98,11 @@ impl FromStr for Kind {
 /// A side with its guest loaded.
 pub(crate) enum Side {
     Floor(Floor),
-    /// With the folder of its plugins and its vault.
-    Host(Box<Host>, TempDir),
+    Host {
+        host: Box<Host>,
+        /// Its plugins and its vault, until the end.
+        _folder: TempDir,
+    },
 }
 
 /// What a side is called with, made before the clock starts.
@@ -111,7 +114,8 @@ pub(crate) enum Prepared {
 impl Side {
     pub(crate) async fn open(kind: Kind, guest: Guest) -> Result<Self> {
         if kind == Kind::Floor {
-            return Ok(Self::Floor(Floor::open(&guest.component())?));
+            let floor = Floor::open(&guest.component()).map_err(|error| anyhow!("{error:?}"))?;
+            return Ok(Self::Floor(floor));
         }
         let folder = TempDir::new()?;
         let plugins = folder.path().join("plugins");
@@ -125,7 +129,10 @@ impl Side {
         config.cache.directory = Some(crate::folder().join("code"));
         let host = Host::open(config).await?;
         host.settled().await;
-        Ok(Self::Host(Box::new(host), folder))
+        Ok(Self::Host {
+            host: Box::new(host),
+            _folder: folder,
+        })
     }
 
     pub(crate) fn prepare(&self) -> Prepared {
@@ -134,7 +141,7 @@ impl Side {
             "tags": ["sales", "north", "2026"], "author": { "name": "Ada", "email": "ada@example.org" },
         });
         match (self, arguments) {
-            (Self::Host(..), Value::Object(arguments)) => {
+            (Self::Host { .. }, Value::Object(arguments)) => {
                 let tool = ToolName::new(TOOL).expect("`report` is a tool name");
                 Prepared::Host(Call::local(tool, arguments))
             }
@@ -149,7 +156,7 @@ impl Side {
                 .call(TOOL, &arguments)
                 .await
                 .expect("the floor answers"),
-            (Self::Host(host, _), Prepared::Host(call)) => match host.call(call).await {
+            (Self::Host { host, .. }, Prepared::Host(call)) => match host.call(call).await {
                 Outcome::Finished(finished) => finished.output.structured().cloned(),
                 other => panic!("the host answers {other:?}"),
             }

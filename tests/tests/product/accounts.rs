@@ -35,7 +35,11 @@ fn fetch(profile: &str) -> Call {
 
 fn structured(outcome: Outcome) -> Value {
     match outcome {
-        Outcome::Finished(finished) => finished.output.structured().cloned().expect("structured content"),
+        Outcome::Finished(finished) => finished
+            .output
+            .structured()
+            .cloned()
+            .expect("structured content"),
         other => panic!("{other:?}"),
     }
 }
@@ -43,8 +47,10 @@ fn structured(outcome: Outcome) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_accounts_of_one_provider_serve_at_once_and_never_cross() {
     let api = LoopbackApi::start().await.unwrap();
-    let host = fixture(&api, "").host().await;
-    let pairs = (0..20).map(|_| async { tokio::join!(host.call(fetch("work")), host.call(fetch("personal"))) });
+    let fixture = fixture(&api, "");
+    let host = fixture.host().await;
+    let pairs = (0..20)
+        .map(|_| async { tokio::join!(host.call(fetch("work")), host.call(fetch("personal"))) });
     for pair in pairs {
         let (work, personal) = pair.await;
         assert_eq!(structured(work)["user"], "ann");
@@ -56,20 +62,29 @@ async fn two_accounts_of_one_provider_serve_at_once_and_never_cross() {
 async fn the_api_gets_the_secret_and_the_guest_never_does() {
     let api = LoopbackApi::start().await.unwrap();
     api.script("/auth.test", Script::Echo);
-    let host = fixture(&api, "").host().await;
+    let fixture = fixture(&api, "");
+    let host = fixture.host().await;
     api.take_requests();
     let outcome = host.call(fetch("work")).await;
     // The API echoed the header into a body that the guest did not pass on; what it sent is what counts here.
     let requests = api.take_requests();
-    assert_eq!(requests[0].headers["authorization"], format!("Bearer {SECRET}"), "{outcome:?}");
+    assert_eq!(
+        requests[0].headers["authorization"],
+        format!("Bearer {SECRET}"),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guests_whole_memory_never_holds_the_secret() {
     let api = LoopbackApi::start().await.unwrap();
-    let slow = Script::Body { bytes: 64 << 10, pause: Duration::from_secs(5) };
+    let slow = Script::Body {
+        bytes: 64 << 10,
+        pause: Duration::from_secs(5),
+    };
     api.script("/auth.test", slow);
-    let host = fixture(&api, "[engine]\npooling = false").host().await;
+    let fixture = fixture(&api, "[engine]\npooling = false");
+    let host = fixture.host().await;
     host.settled().await;
     let call = tokio::spawn(async move { host.call(fetch("work")).await });
     // The request is out with the real secret in it, and the guest waits for the body.
@@ -78,10 +93,20 @@ async fn the_guests_whole_memory_never_holds_the_secret() {
     }
     let memories = tokio::task::spawn_blocking(linear_memories).await.unwrap();
     call.abort();
-    let sealed: Vec<_> = memories.iter().filter(|memory| holds(memory, b"holster-sealed-")).collect();
-    assert!(!sealed.is_empty(), "the guest's memory was not found among {} regions", memories.len());
+    let sealed: Vec<_> = memories
+        .iter()
+        .filter(|memory| holds(memory, b"holster-sealed-"))
+        .collect();
+    assert!(
+        !sealed.is_empty(),
+        "the guest's memory was not found among {} regions",
+        memories.len()
+    );
     for memory in &memories {
-        assert!(!holds(memory, SECRET.as_bytes()), "a guest's memory holds the secret");
+        assert!(
+            !holds(memory, SECRET.as_bytes()),
+            "a guest's memory holds the secret"
+        );
     }
 }
 
@@ -101,8 +126,11 @@ fn linear_memories() -> Vec<Vec<u8>> {
     let mut contents = Vec::new();
     for (position, (start, end, access)) in regions.iter().enumerate() {
         // The image of a component and what was added to it are neighbouring regions of one memory.
-        let behind = regions[position..].iter().find(|(_, _, access)| access.starts_with("---"));
-        let is_linear = access.starts_with("rw") && behind.is_some_and(|(from, to, _)| to - from > 1 << 30);
+        let behind = regions[position..]
+            .iter()
+            .find(|(_, _, access)| access.starts_with("---"));
+        let is_linear =
+            access.starts_with("rw") && behind.is_some_and(|(from, to, _)| to - from > 1 << 30);
         if is_linear && end - start < 1 << 30 {
             let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
             memory.seek(SeekFrom::Start(*start)).unwrap();
@@ -174,13 +202,19 @@ fn a_credential_is_added_listed_used_and_removed_and_never_shown() {
     let mut said = String::new();
     let mut run = |arguments: &[&str], input: &str, code: i32| {
         let output = fixture.holster_with(arguments, input);
-        let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        let text = [output.stdout, output.stderr]
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .concat();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         said.push_str(&text);
         text
     };
     assert!(run(&["call", "fetch"], "", 3).contains("holster auth add slack --profile work"));
-    run(&["-vv", "auth", "add", "slack", "--stdin"], "work-slack-token\n", 0);
+    run(
+        &["-vv", "auth", "add", "slack", "--stdin"],
+        "work-slack-token\n",
+        0,
+    );
     assert!(run(&["auth", "list"], "", 0).contains("slack"));
     assert!(run(&["-vv", "call", "fetch"], "", 0).contains("\"user\": \"ann\""));
     let listed: Value = serde_json::from_str(&run(&["--json", "auth", "list"], "", 0)).unwrap();
@@ -190,6 +224,10 @@ fn a_credential_is_added_listed_used_and_removed_and_never_shown() {
     assert!(!said.contains(SECRET), "{said}");
     for file in fixture.files() {
         let bytes = fs::read(&file).unwrap();
-        assert!(!holds(&bytes, SECRET.as_bytes()), "{} holds the secret", file.display());
+        assert!(
+            !holds(&bytes, SECRET.as_bytes()),
+            "{} holds the secret",
+            file.display()
+        );
     }
 }

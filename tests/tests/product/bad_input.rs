@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use holster_core::types::ProfileName;
 use holster_core::{Failure, Outcome, inspect};
-use holster_tests::{Fixture, call, component, report, with_note};
+use holster_tests::{Fixture, call, component, eventually, report, report_arguments, with_note};
 use serde_json::{Value, json};
 
 fn parity() -> Vec<u8> {
@@ -154,7 +155,7 @@ fn a_component_that_is_damaged_anywhere_is_read_without_a_panic() {
     for _ in 0..100 {
         let mut damaged = whole.clone();
         for position in positions.by_ref().take(20) {
-            damaged[position % whole.len()] = position.to_le_bytes()[7 - size_of::<usize>() / 2];
+            damaged[position % whole.len()] = (position >> 20).to_le_bytes()[0];
         }
         refused += u32::from(inspect(&damaged).is_err());
     }
@@ -169,16 +170,17 @@ fn a_pipe_in_the_plugin_directory_does_not_hold_up_the_start() {
     assert!(made.success());
     let mut tools = fixture
         .command(&["tools"])
-        .stderr(std::process::Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("`holster` was built with the tests");
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while tools.try_wait().unwrap().is_none() {
         if start.elapsed().as_secs() > 20 {
             tools.kill().unwrap();
             panic!("it waits for the pipe");
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let output = tools.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -198,7 +200,7 @@ async fn of_two_tools_with_one_name_the_component_whose_name_comes_first_serves(
 
     // It comes later and serves all the same: the order of arrival decides nothing.
     fixture.plug_in_bytes(&parity(), "a-first.wasm");
-    holster_tests::eventually("the conflicts are seen", || {
+    eventually("the conflicts are seen", || {
         host.catalogue().conflicts().len() == 5
     })
     .await;
@@ -224,7 +226,7 @@ async fn a_call_that_makes_no_sense_is_refused_with_what_would() {
     fixture.plug_in(&component("parity-rust"));
     let host = fixture.host().await;
     let with = |name: &str, value: Value| {
-        let mut arguments = holster_tests::report_arguments();
+        let mut arguments = report_arguments();
         arguments[name] = value;
         call("report", arguments)
     };
@@ -285,8 +287,8 @@ fn a_vault_that_cannot_be_read_is_named_with_what_to_do() {
     .unwrap();
     let output = fixture.holster(&["auth", "list"]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains(&vault.display().to_string()), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("data/vault/credentials.db"), "{said}");
     assert!(
         said.contains("put it back from a backup, or move it away and add the credentials again"),
         "{said}"

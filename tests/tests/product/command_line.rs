@@ -88,8 +88,8 @@ fn the_json_of_every_command_keeps_its_shape() {
         (
             &["auth", "list"],
             0,
-            "[{account: null, added: null, expires_at: null, kind: string, problem: null, profile: string, provider: string, \
-             scopes: null, source: {place: string, source: string}}]",
+            "[{account: null, created_at: null, expires_at: null, kind: string, place: string, problem: null, \
+             profile: string, provider: string, scopes: null, source: string, updated_at: null}]",
         ),
         (&["auth", "remove", "slack"], 1, ""),
         (

@@ -27,16 +27,30 @@ fn cases() -> Vec<(&'static str, Value, Expected)> {
     };
     let failed = |error| Expected::Failed(CallError::Tool(error));
     vec![
-        ("report", report(json!(4), json!({})), Expected::Structured(json!({
-            "summary": "Tides [high] by Ann", "total": 2.0, "tags": ["moon", "sea"], "author": "Ann",
-        }))),
-        ("report", report(Value::Null, json!({ "urgent": true, "note": "é€😀 \"quoted\"" })), Expected::Structured(json!({
-            "summary": "Tides [high]! by Ann", "total": 5.0, "tags": ["moon", "sea"], "author": "Ann",
-            "note": "é€😀 \"quoted\"",
-        }))),
         (
             "report",
-            report(json!(1), json!({ "author": { "name": "Ann", "email": "ann@harbour.example" } })),
+            report(json!(4), json!({})),
+            Expected::Structured(json!({
+                "summary": "Tides [high] by Ann", "total": 2.0, "tags": ["moon", "sea"], "author": "Ann",
+            })),
+        ),
+        (
+            "report",
+            report(
+                Value::Null,
+                json!({ "urgent": true, "note": "é€😀 \"quoted\"" }),
+            ),
+            Expected::Structured(json!({
+                "summary": "Tides [high]! by Ann", "total": 5.0, "tags": ["moon", "sea"], "author": "Ann",
+                "note": "é€😀 \"quoted\"",
+            })),
+        ),
+        (
+            "report",
+            report(
+                json!(1),
+                json!({ "author": { "name": "Ann", "email": "ann@harbour.example" } }),
+            ),
             Expected::Structured(json!({
                 "summary": "Tides [high] by Ann <ann@harbour.example>", "total": 0.5, "tags": ["moon", "sea"],
                 "author": "Ann",
@@ -45,35 +59,106 @@ fn cases() -> Vec<(&'static str, Value, Expected)> {
         ("report", report(json!(0), json!({})), Expected::Refused),
         ("report", report(json!(101), json!({})), Expected::Refused),
         ("report", report(json!("4"), json!({})), Expected::Refused),
-        ("report", report(Value::Null, json!({ "level": "extreme" })), Expected::Refused),
-        ("report", report(Value::Null, json!({ "surplus": 1 })), Expected::Refused),
-        ("report", report(Value::Null, json!({ "author": {} })), Expected::Refused),
+        (
+            "report",
+            report(Value::Null, json!({ "level": "extreme" })),
+            Expected::Refused,
+        ),
+        (
+            "report",
+            report(Value::Null, json!({ "surplus": 1 })),
+            Expected::Refused,
+        ),
+        (
+            "report",
+            report(Value::Null, json!({ "author": {} })),
+            Expected::Refused,
+        ),
         ("report", json!({}), Expected::Refused),
-        ("fail", json!({ "kind": "invalid-arguments" }), failed(ToolError::InvalidArguments("as asked".into()))),
-        ("fail", json!({ "kind": "unauthorised" }), failed(ToolError::Unauthorised("slack".into()))),
-        ("fail", json!({ "kind": "rate-limited" }), failed(ToolError::RateLimited(Some(7)))),
-        ("fail", json!({ "kind": "unavailable" }), failed(ToolError::Unavailable("as asked".into()))),
-        ("fail", json!({ "kind": "failed" }), failed(ToolError::Failed("as asked".into()))),
-        ("account", json!({}), Expected::Structured(json!({
-            "provider": "slack", "profile": "work", "account": "ann", "scopes": ["channels:history", "channels:read"],
-            "expires": false, "undeclared": "not-declared: github", "signature": "unsupported",
-        }))),
-        ("fetch", json!({}), Expected::Structured(json!({ "status": 200, "user": "ann" }))),
-        ("misuse", json!({ "kind": "spin" }), Expected::Limit(|error| matches!(error, CallError::TimedOut(_)))),
-        ("misuse", json!({ "kind": "print" }), Expected::Limit(|error| matches!(error, CallError::TimedOut(_)))),
-        ("misuse", json!({ "kind": "large" }), Expected::Limit(|error| matches!(
-            error, CallError::OutputTooLarge(_) | CallError::OutOfMemory(_)
-        ))),
-        ("misuse", json!({ "kind": "allocate" }), Expected::Limit(|error| matches!(
-            error, CallError::OutOfMemory(_) | CallError::Tool(ToolError::Failed(_))
-        ))),
+        (
+            "fail",
+            json!({ "kind": "invalid-arguments" }),
+            failed(ToolError::InvalidArguments("as asked".into())),
+        ),
+        (
+            "fail",
+            json!({ "kind": "unauthorised" }),
+            failed(ToolError::Unauthorised("slack".into())),
+        ),
+        (
+            "fail",
+            json!({ "kind": "rate-limited" }),
+            failed(ToolError::RateLimited(Some(7))),
+        ),
+        (
+            "fail",
+            json!({ "kind": "unavailable" }),
+            failed(ToolError::Unavailable("as asked".into())),
+        ),
+        (
+            "fail",
+            json!({ "kind": "failed" }),
+            failed(ToolError::Failed("as asked".into())),
+        ),
+        (
+            "account",
+            json!({}),
+            Expected::Structured(json!({
+                "provider": "slack", "profile": "work", "account": "ann", "scopes": ["channels:history", "channels:read"],
+                "expires": false, "undeclared": "not-declared: github", "signature": "unsupported",
+            })),
+        ),
+        (
+            "fetch",
+            json!({}),
+            Expected::Structured(json!({ "status": 200, "user": "ann" })),
+        ),
+        (
+            "misuse",
+            json!({ "kind": "spin" }),
+            Expected::Limit(|error| matches!(error, CallError::TimedOut(_))),
+        ),
+        (
+            "misuse",
+            json!({ "kind": "print" }),
+            Expected::Limit(|error| matches!(error, CallError::TimedOut(_))),
+        ),
+        (
+            "misuse",
+            json!({ "kind": "large" }),
+            Expected::Limit(|error| {
+                matches!(
+                    error,
+                    CallError::OutputTooLarge(_) | CallError::OutOfMemory(_)
+                )
+            }),
+        ),
+        (
+            "misuse",
+            json!({ "kind": "allocate" }),
+            Expected::Limit(|error| {
+                matches!(
+                    error,
+                    CallError::OutOfMemory(_) | CallError::Tool(ToolError::Failed(_))
+                )
+            }),
+        ),
         // A language with a recursion limit of its own answers before the stack is used up.
-        ("misuse", json!({ "kind": "recurse" }), Expected::Limit(|error| matches!(
-            error, CallError::StackOverflow | CallError::Tool(ToolError::Failed(_))
-        ))),
-        ("misuse", json!({ "kind": "trap" }), Expected::Limit(|error| matches!(
-            error, CallError::Trapped(_) | CallError::Exited
-        ))),
+        (
+            "misuse",
+            json!({ "kind": "recurse" }),
+            Expected::Limit(|error| {
+                matches!(
+                    error,
+                    CallError::StackOverflow | CallError::Tool(ToolError::Failed(_))
+                )
+            }),
+        ),
+        (
+            "misuse",
+            json!({ "kind": "trap" }),
+            Expected::Limit(|error| matches!(error, CallError::Trapped(_) | CallError::Exited)),
+        ),
     ]
 }
 
@@ -103,7 +188,10 @@ fn fixture(language: &str, api: &LoopbackApi) -> Fixture {
 }
 
 fn call(tool: &str, arguments: &Value) -> Call {
-    let arguments = arguments.as_object().expect("arguments are an object").clone();
+    let arguments = arguments
+        .as_object()
+        .expect("arguments are an object")
+        .clone();
     Call::local(ToolName::new(tool).expect("a valid name"), arguments)
 }
 
@@ -112,10 +200,18 @@ async fn every_language_says_the_same_of_its_tools() {
     let api = LoopbackApi::start().await.unwrap();
     let mut first = None;
     for language in LANGUAGES {
-        let host = fixture(language, &api).host().await;
+        let fixture = fixture(language, &api);
+        let host = fixture.host().await;
         let view = host.settled().await;
-        assert!(view.problems().is_empty(), "{language}: {:?}", view.problems());
-        let definitions: Vec<_> = view.tools().map(|tool| serde_json::to_value(tool.definition()).unwrap()).collect();
+        assert!(
+            view.problems().is_empty(),
+            "{language}: {:?}",
+            view.problems()
+        );
+        let definitions: Vec<_> = view
+            .tools()
+            .map(|tool| serde_json::to_value(tool.definition()).unwrap())
+            .collect();
         assert_eq!(definitions.len(), 5, "{language}");
         let first = first.get_or_insert_with(|| definitions.clone());
         for (own, firsts) in definitions.iter().zip(first.iter()) {
@@ -128,7 +224,8 @@ async fn every_language_says_the_same_of_its_tools() {
 async fn every_language_answers_fails_and_is_limited_in_the_same_way() {
     let api = LoopbackApi::start().await.unwrap();
     for language in LANGUAGES {
-        let host = fixture(language, &api).host().await;
+        let fixture = fixture(language, &api);
+        let host = fixture.host().await;
         for (tool, arguments, expected) in cases() {
             let what = format!("{language}: {tool} {arguments}");
             let outcome = host.call(call(tool, &arguments)).await;
@@ -160,7 +257,10 @@ async fn every_language_is_refused_by_the_api_and_interrupted_by_the_host_in_the
         without.profile = Some(ProfileName::new("empty").unwrap());
         api.take_requests();
         let outcome = host.call(without).await;
-        assert!(matches!(outcome, Outcome::Interrupted(_)), "{language}: {outcome:?}");
+        assert!(
+            matches!(outcome, Outcome::Interrupted(_)),
+            "{language}: {outcome:?}"
+        );
         assert!(api.take_requests().is_empty(), "{language} was started");
 
         fixture.write_private("slack-token", "a-token-that-nobody-issued\n");

@@ -9,7 +9,9 @@ use holster_tests::repository;
 #[test]
 fn the_configuration_in_the_readme_is_one() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("```toml\n").expect("the README shows a configuration");
+    let (_, rest) = readme
+        .split_once("```toml\n")
+        .expect("the README shows a configuration");
     let (text, _) = rest.split_once("```").unwrap();
     let config = Config::parse(text, Path::new("README.md")).unwrap();
     assert_eq!(config.components.len(), 1);
@@ -19,5 +21,9 @@ fn the_configuration_in_the_readme_is_one() {
 fn the_published_schema_is_the_one_of_this_program() {
     let published = fs::read_to_string(repository().join("host/core/holster.schema.json")).unwrap();
     let published: serde_json::Value = serde_json::from_str(&published).unwrap();
-    assert_eq!(published, Config::schema(), "run `holster schema > host/core/holster.schema.json`");
+    assert_eq!(
+        published,
+        Config::schema(),
+        "run `holster schema > host/core/holster.schema.json`"
+    );
 }

@@ -122,12 +122,10 @@ impl FileReport {
 
     /// The report of a check that ended here, with at least one error, all of one rule.
     pub(super) fn stopped_by(mut self, errors: Vec<Finding>) -> Self {
-        const UNREAD: &[Rule] = &[];
-        let checked = match errors.first().map(|error| error.rule) {
-            _ if self.hash.is_none() => UNREAD,
-            None | Some(Rule::Size) => UNREAD,
-            Some(Rule::Component) => &[Rule::Size],
+        let checked: &[Rule] = match errors.first().map(|error| error.rule) {
+            Some(Rule::Component) if self.hash.is_some() => &[Rule::Size],
             Some(Rule::Imports | Rule::ToolExport) => &[Rule::Size, Rule::Component],
+            None | Some(Rule::Size | Rule::Component) => &[],
             Some(_) => &[Rule::Size, Rule::Component, Rule::Imports, Rule::ToolExport],
         };
         self.findings.extend(errors);

@@ -120,7 +120,7 @@ fn component(invalid: &InvalidComponent) -> Vec<Finding> {
 }
 
 fn tool(invalid: &InvalidTool) -> Finding {
-    let message = invalid.to_string();
+    let message = without_place(&invalid.to_string());
     let of = |tool: &ToolName| Place::Tool(tool.clone());
     let part = |tool: &ToolName, part: &str| Place::Part(tool.clone(), part.to_owned());
     match invalid {
@@ -201,6 +201,14 @@ fn tool(invalid: &InvalidTool) -> Finding {
     }
 }
 
+/// The message without the tool that it begins with: the place says it.
+fn without_place(message: &str) -> String {
+    match message.split_once(": ") {
+        Some((place, rest)) if place.starts_with("tool ") => rest.to_owned(),
+        _ => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -257,6 +265,31 @@ mod tests {
             let found = findings(&LoadError::Link(reason.to_owned()));
             assert_eq!(found[0].rule, rule);
             assert_eq!(found[0].place.to_string(), place);
+        }
+    }
+
+    #[test]
+    fn a_place_is_not_said_twice() {
+        let tool = ToolName::new("search").unwrap();
+        let part = "input schema";
+        for (invalid, place, message) in [
+            (
+                InvalidTool::NotObjectSchema {
+                    tool: tool.clone(),
+                    part,
+                },
+                "tool `search`, input schema",
+                "the input schema must be",
+            ),
+            (
+                InvalidTool::DuplicateName(tool),
+                "tool `search`",
+                "two tools are called `search`",
+            ),
+        ] {
+            let finding = super::tool(&invalid);
+            assert_eq!(finding.place.to_string(), place);
+            assert!(finding.message.starts_with(message), "{}", finding.message);
         }
     }
 

@@ -171,10 +171,23 @@ impl Entry {
     pub(super) fn is_of(&self, component: &ComponentHash, compatibility: &str) -> bool {
         self.manifest.component == *component
             && self.manifest.compatibility == compatibility
-            && self
-                .path
-                .file_name()
-                .is_some_and(|name| *name == *Key::new(component, compatibility).to_string())
+            && self.is_in_its_place()
+    }
+
+    /// The entry, if its folder bears the name of what it holds.
+    pub(super) fn in_its_place(self) -> Result<Self, Forgery> {
+        if self.is_in_its_place() {
+            Ok(self)
+        } else {
+            Err(Forgery::Misplaced)
+        }
+    }
+
+    fn is_in_its_place(&self) -> bool {
+        let key = Key::new(&self.manifest.component, &self.manifest.compatibility);
+        self.path
+            .file_name()
+            .is_some_and(|name| *name == *key.to_string())
     }
 
     /// Notes that the entry was used. Only the order of removal depends on it.

@@ -75,7 +75,12 @@ impl Files {
 
     /// The hash of a file's content: remembered, or read.
     pub(super) fn hash(&self, file: &Path) -> io::Result<ComponentHash> {
-        let identity = Identity::of(&fs::metadata(file)?);
+        let metadata = fs::metadata(file)?;
+        if !metadata.is_file() {
+            // A pipe that nobody writes to would hold up the host.
+            return Err(io::Error::other("it is not a file"));
+        }
+        let identity = Identity::of(&metadata);
         if let Some((known, hash)) = self.lock().get(file)
             && *known == identity
         {

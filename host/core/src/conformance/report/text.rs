@@ -1,6 +1,6 @@
 //! For people: one line for each file, what is wrong below it, aligned, and the count at the end.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Write as _};
 
 use crate::conformance::{FileReport, Finding, Rule, Severity};
 
@@ -77,7 +77,7 @@ fn write_finding(text: &mut String, finding: &Finding) -> fmt::Result {
     writeln!(text, "{:indent$}remedy: {}", "", harmless(&finding.remedy))
 }
 
-fn counted(count: usize, what: impl Display) -> String {
+fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

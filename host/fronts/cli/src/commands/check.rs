@@ -47,7 +47,11 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     for file in &arguments.files {
         reports.push(checker.check(file).await);
     }
-    let default = if global.json { Format::Json } else { Format::Text };
+    let default = if global.json {
+        Format::Json
+    } else {
+        Format::Text
+    };
     let text = match arguments.format.unwrap_or(default) {
         Format::Text => report::text(&reports),
         Format::Json => report::json(&reports),
@@ -55,5 +59,9 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
         Format::Junit => report::junit(&reports),
     };
     print::line(text.trim_end())?;
-    if passed(&reports) { Ok(()) } else { Err(Exit::Reported) }
+    if passed(&reports) {
+        Ok(())
+    } else {
+        Err(Exit::Reported)
+    }
 }
