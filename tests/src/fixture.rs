@@ -136,9 +136,9 @@ impl Fixture {
             for item in fs::read_dir(folder).expect("the folder is ours") {
                 let path = item.expect("the folder is ours").path();
                 if path.is_dir() {
-                    folders.push(path)
+                    folders.push(path);
                 } else {
-                    files.push(path)
+                    files.push(path);
                 }
             }
         }

@@ -100,9 +100,8 @@ pub async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-        panic!("it did not happen within {PATIENCE:?}: {what}");
-    }
+    let happened = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+    assert!(happened, "it did not happen within {PATIENCE:?}: {what}");
 }
 
 fn built_components() -> PathBuf {

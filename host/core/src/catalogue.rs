@@ -476,7 +476,7 @@ fn component_name(path: &Path) -> Option<ComponentName> {
     }
     ComponentName::new(stem.as_ref())
         .map_err(|error| {
-            tracing::warn!("{} is not served: {error}; rename the file", path.display())
+            tracing::warn!("{} is not served: {error}; rename the file", path.display());
         })
         .ok()
 }

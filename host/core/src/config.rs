@@ -214,13 +214,13 @@ impl Config {
             ));
         }
         self.limits
-            .over(Limits::default())
+            .over(&Limits::default())
             .checked()
             .map_err(|error| failed("limits".into(), error.to_string()))?;
         for (name, component) in &self.components {
             component
                 .limits
-                .over(self.limits.over(Limits::default()))
+                .over(&self.limits.over(&Limits::default()))
                 .checked()
                 .map_err(|error| failed(format!("components.{name}.limits"), error.to_string()))?;
         }
@@ -304,7 +304,7 @@ impl Config {
 
     /// What a component may do.
     pub(crate) fn sandbox(&self, component: &ComponentName) -> Sandbox {
-        let common = self.limits.over(Limits::default());
+        let common = self.limits.over(&Limits::default());
         match self.components.get(component) {
             None => Sandbox {
                 limits: common,
@@ -315,7 +315,7 @@ impl Config {
                 config: own.config.clone(),
                 environment: own.environment.clone(),
                 revealed: own.reveal.clone(),
-                limits: own.limits.over(common),
+                limits: own.limits.over(&common),
             },
         }
     }
@@ -327,7 +327,7 @@ fn base(what: &'static str) -> Result<impl BaseStrategy, ConfigError> {
 
 impl LimitsConfig {
     /// These limits, with `base` for what is not given.
-    fn over(&self, base: Limits) -> Limits {
+    fn over(&self, base: &Limits) -> Limits {
         Limits {
             time: self.time_ms.map_or(base.time, Duration::from_millis),
             memory_bytes: self.memory_bytes.unwrap_or(base.memory_bytes),

@@ -34,7 +34,7 @@ const FILES: &str = "files";
 /// Entries under construction or removal begin with this.
 const TEMPORARY: &str = ".tmp-";
 /// What a crash left under construction is removed after this time.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// The cache of one folder. Cheap to clone; clones share everything.
 #[derive(Clone)]

@@ -24,7 +24,6 @@ use self::address::Reach;
 use self::client::Clients;
 use self::metered::Metered;
 use crate::call::{HostVisit, Sandbox};
-use crate::engine::RuntimeError;
 use crate::sealing::Sealed;
 
 /// How long a connection may take, where the guest does not ask for less.
@@ -37,10 +36,10 @@ pub(crate) struct Egress {
 }
 
 impl Egress {
-    pub(crate) fn new() -> Result<Self, RuntimeError> {
-        Ok(Self {
+    pub(crate) fn new() -> Self {
+        Self {
             clients: Arc::new(Clients::new()),
-        })
+        }
     }
 
     /// The egress of one call.
@@ -285,9 +284,7 @@ mod tests {
             ..Sandbox::default()
         };
         let grants = Arc::new([Sealed::seal(grant("planted-secret", provider_hosts), false)]);
-        Egress::new()
-            .unwrap()
-            .for_call(grants, &sandbox, Arc::default())
+        Egress::new().for_call(grants, &sandbox, Arc::default())
     }
 
     fn request(uri: &str, token: &str) -> Request<WasiBody> {

@@ -55,8 +55,6 @@ pub enum RuntimeError {
         directory: PathBuf,
         error: std::io::Error,
     },
-    #[error("cannot set up outgoing HTTP: {0}")]
-    Egress(String),
 }
 
 /// The engine with what belongs to it: host functions, slots for calls, the ticker.

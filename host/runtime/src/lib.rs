@@ -64,7 +64,7 @@ impl Runtime {
         Ok(Self {
             engine: Arc::new(engine),
             cache,
-            egress: egress::Egress::new()?,
+            egress: egress::Egress::new(),
         })
     }
 

@@ -58,7 +58,7 @@ pub struct LimitError {
 impl Limits {
     /// The most that any policy may allow. The engine reserves address space for this.
     pub const CEILING: Limits = Limits {
-        time: Duration::from_secs(600),
+        time: Duration::from_mins(10),
         memory_bytes: 512 * MIB,
         table_elements: 256 << 10,
         output_bytes: 64 * MIB,

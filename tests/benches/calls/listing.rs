@@ -16,6 +16,7 @@ const KNOWN: usize = 1_000;
 const RUNS: usize = 10;
 
 /// `holster tools --json` with [`KNOWN`] components in the cache.
+#[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) median: Duration,
     pub(crate) peak_mib: f64,

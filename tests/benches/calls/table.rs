@@ -42,8 +42,9 @@ empty cache and then with the one that this leaves.
 pub(crate) fn write(file: &Path) -> Result<()> {
     let mut text = format!("{HEAD}\n{}\n{CALLS}", machine()?);
     for guest in Guest::built() {
-        eprintln!("calls: {guest}");
+        eprintln!("{guest}: loading, then about a minute of calls");
         let [floor, host] = compare(guest)?;
+        eprintln!("{guest}: {floor:?} for the floor, {host:?} for the host");
         let ratio = host.median.as_secs_f64() / floor.median.as_secs_f64();
         let bar = guest.bar();
         writeln!(text, "| {guest} | floor | {} | 1 | |", cells(&floor))?;
@@ -54,8 +55,9 @@ pub(crate) fn write(file: &Path) -> Result<()> {
             verdict(ratio <= bar)
         )?;
     }
-    eprintln!("starts: 1,000 known components, then ten unknown ones");
+    eprintln!("a start with 1,000 known components; they are compiled the first time, for minutes");
     let known = listing::listing()?;
+    eprintln!("a start with {known:?}, then one with unknown components");
     let starts = listing::starts()?;
     let share = 100.0 * starts.second.as_secs_f64() / starts.first.as_secs_f64();
     text += &STARTS.replace("{components}", &starts.components.to_string());

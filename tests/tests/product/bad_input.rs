@@ -261,7 +261,7 @@ async fn a_call_that_makes_no_sense_is_refused_with_what_would() {
         match host.call(call).await {
             Outcome::Failed(Failure::Run { .. }) => panic!("{what} reached the guest"),
             Outcome::Failed(failure) => {
-                assert!(failure.to_string().contains(reason), "{what}: {failure}")
+                assert!(failure.to_string().contains(reason), "{what}: {failure}");
             }
             other => panic!("{what}: {other:?}"),
         }

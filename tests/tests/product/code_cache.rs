@@ -246,14 +246,13 @@ fn processes_that_want_the_same_component_compile_it_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn above_its_size_the_least_recently_used_code_goes_first() {
-    let hours = |hours: u64| Duration::from_secs(3600 * hours);
     let size = {
         let fixture = Fixture::new("");
         let entry = cache(&fixture, parity()).await.entry;
         ["code", "manifest"].map(|file| fs::metadata(entry.join(file)).unwrap().len())
     };
     let size: u64 = size.iter().sum();
-    let mebibytes = (2 * size >> 20) + 1;
+    let mebibytes = ((2 * size) >> 20) + 1;
     assert!(
         mebibytes << 20 < 3 * size,
         "no number of MiB holds two entries of {size} B and not three"
@@ -262,8 +261,8 @@ async fn above_its_size_the_least_recently_used_code_goes_first() {
     let first = cache(&fixture, parity()).await;
     let second = cache(&fixture, with_note(&parity(), "second")).await;
     // The first is older, but it is used once more.
-    set_age(&first.entry.join("manifest"), hours(2));
-    set_age(&second.entry.join("manifest"), hours(1));
+    set_age(&first.entry.join("manifest"), Duration::from_hours(2));
+    set_age(&second.entry.join("manifest"), Duration::from_hours(1));
     assert!(!compiles(&fixture.runtime(), &first.bytes).await);
 
     let third = with_note(&parity(), "third");
@@ -312,7 +311,7 @@ async fn what_a_crash_left_under_construction_harms_nothing_and_is_removed_when_
         fs::create_dir(folder).unwrap();
         fs::copy(cached.entry.join("code"), folder.join("code")).unwrap();
     }
-    set_age(&old, Duration::from_secs(2 * 3600));
+    set_age(&old, Duration::from_hours(2));
     let runtime = fixture.runtime();
     assert!(!compiles(&runtime, &cached.bytes).await);
     assert_eq!(runtime.cache().verify().unwrap().len(), 1);

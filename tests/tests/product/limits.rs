@@ -44,34 +44,38 @@ async fn assert_answers(host: &Host, beside: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_misuse_ends_its_own_call_with_its_own_error_and_no_neighbours() {
+    type Fits = fn(&CallError) -> bool;
     let fixture = fixture("limits.time_ms = 3000");
     let host = ready(&fixture).await;
-    let trapped = |error: &CallError| matches!(error, CallError::Trapped(_));
-    let cases: [(&str, &dyn Fn(&CallError) -> bool, &str); 6] = [
+    let cases: [(&str, Fits, &str); 6] = [
         (
             "spin",
-            &|error| *error == CallError::TimedOut(Duration::from_secs(3)),
+            |error| *error == CallError::TimedOut(Duration::from_secs(3)),
             "did not answer within its 3 s; allow it more with the limit `time_ms`",
         ),
         (
             "allocate",
-            &|error| *error == CallError::OutOfMemory(128 << 20),
+            |error| *error == CallError::OutOfMemory(128 << 20),
             "more than its 128 MiB of memory; allow it more with the limit `memory_bytes`",
         ),
         (
             "recurse",
-            &|error| *error == CallError::StackOverflow,
+            |error| *error == CallError::StackOverflow,
             "recursed too deeply",
         ),
         (
             "print",
-            &|error| *error == CallError::TimedOut(Duration::from_secs(3)),
+            |error| *error == CallError::TimedOut(Duration::from_secs(3)),
             "did not answer within its 3 s",
         ),
-        ("trap", &trapped, "the tool crashed: "),
+        (
+            "trap",
+            |error| matches!(error, CallError::Trapped(_)),
+            "the tool crashed: ",
+        ),
         (
             "large",
-            &|error| *error == CallError::OutputTooLarge(8 << 20),
+            |error| *error == CallError::OutputTooLarge(8 << 20),
             "larger than 8388608 bytes; allow it more with the limit `output_bytes`",
         ),
     ];

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 const LANGUAGES: &[&str] = &["parity-rust", "parity-js", "parity-python"];
 
 /// Calls, and how each must end in every language.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn cases() -> Vec<(&'static str, Value, Expected)> {
     let report = |count: Value, extra: Value| {
         let mut arguments = json!({

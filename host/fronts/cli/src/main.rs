@@ -108,7 +108,10 @@ async fn run(global: &Global, command: Command) -> Result<(), Exit> {
         Command::Providers(arguments) => commands::providers::run(global, arguments).await,
         Command::Cache(arguments) => commands::cache::run(global, arguments).await,
         Command::Schema(arguments) => commands::schema::run(&arguments),
-        Command::Completions(arguments) => commands::completions::run(arguments),
+        Command::Completions(arguments) => {
+            commands::completions::run(&arguments);
+            Ok(())
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::tool::ToolDefinition;
 const CODE: &str = "code";
 const MANIFEST: &str = "manifest";
 /// The use of an entry is noted at most so often.
-const TOUCH: Duration = Duration::from_secs(60);
+const TOUCH: Duration = Duration::from_mins(1);
 
 /// The name of an entry's folder.
 pub(super) struct Key(blake3::Hash);

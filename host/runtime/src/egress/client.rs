@@ -20,7 +20,7 @@ use super::BoxFuture;
 use super::address::Reach;
 
 /// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 const CONNECT: Duration = Duration::from_secs(10);
 
 type HttpClient = Client<HttpsConnector<HttpConnector<CheckedResolver>>, WasiBody>;

@@ -16,8 +16,8 @@ pub(crate) struct Arguments {
     /// The tool's name, as `holster tools` shows it.
     tool: ToolName,
     /// A JSON object; `@FILE` reads it from a file, `-` from standard input.
-    #[arg(default_value = "{}")]
-    arguments: String,
+    #[arg(default_value = "{}", value_name = "ARGUMENTS")]
+    given: String,
     /// Whose accounts serve the call. Default: the configured default profile.
     #[arg(long, short)]
     profile: Option<ProfileName>,
@@ -29,11 +29,11 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exit> {
     let Arguments {
         tool,
-        arguments,
+        given,
         profile,
         thread,
     } = arguments;
-    let mut call = Call::local(tool, read(&arguments)?);
+    let mut call = Call::local(tool, read(&given)?);
     call.profile = profile;
     if let Some(thread) = thread {
         call.thread = thread;
@@ -85,11 +85,8 @@ fn with_refusals(failure: &Failure) -> String {
     if let Failure::Run { visits, .. } = failure {
         for visit in visits {
             if let Some(reason) = &visit.refused {
-                text.push_str(&format!(
-                    "\n  refused: {} {}: {reason}",
-                    visit.method,
-                    print::harmless(&visit.origin)
-                ));
+                let (method, origin) = (&visit.method, print::harmless(&visit.origin));
+                text = format!("{text}\n  refused: {method} {origin}: {reason}");
             }
         }
     }

@@ -4,7 +4,6 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::Cli;
-use crate::exit::Exit;
 
 /// Print completions for a shell.
 #[derive(clap::Args)]
@@ -13,12 +12,11 @@ pub(crate) struct Arguments {
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: Arguments) -> Result<(), Exit> {
+pub(crate) fn run(arguments: &Arguments) {
     clap_complete::generate(
         arguments.shell,
         &mut Cli::command(),
         "holster",
         &mut std::io::stdout(),
     );
-    Ok(())
 }
