@@ -146,7 +146,7 @@ impl Fixture {
     }
 }
 
-/// The program, which cargo builds together with the tests.
+/// The program. `cargo xtask test` builds it before the tests; cargo alone may leave an older one there.
 fn holster() -> PathBuf {
     let this = std::env::current_exe().expect("a test knows its program");
     this.ancestors()
