@@ -64,7 +64,7 @@ mod tests {
     fn a_violation_says_where_and_what() {
         let schema = Schema::new(json!({
             "type": "object",
-            "properties": { "limit": { "type": "integer", "maximum": 100 } },
+            "properties": { "channel": { "type": "string" }, "limit": { "type": "integer", "maximum": 100 } },
             "required": ["channel"],
             "additionalProperties": false,
         }));

@@ -14,6 +14,8 @@ use crate::sides::Guest;
 
 const KNOWN: usize = 1_000;
 const RUNS: usize = 10;
+/// Holds the code of all of them, and little of an earlier build.
+const CACHE_MIB: usize = 1_500;
 
 /// `holster tools --json` with [`KNOWN`] components in the cache.
 #[derive(Debug)]
@@ -40,7 +42,10 @@ impl Installation {
         fs::create_dir_all(folder.join("plugins"))?;
         fs::write(
             folder.join("holster.toml"),
-            "plugins = 'plugins'\ndata = 'data'\ncache = { directory = 'code' }\n",
+            format!(
+                "plugins = 'plugins'\ndata = 'data'\n\
+                 cache = {{ directory = 'code', max_mib = {CACHE_MIB} }}\n"
+            ),
         )?;
         Ok(Self {
             holster: built_holster()?,
