@@ -1,7 +1,9 @@
 //! One entry: a folder with the code, and a manifest that authenticates both.
 //!
-//!     <key>/code       what wasmtime serialised
-//!     <key>/manifest   MAC of the line below, then that line: whose code, by which engine, its MAC, the tools
+//! ```text
+//! <key>/code       what wasmtime serialised
+//! <key>/manifest   MAC of the line below, then that line: whose code, by which engine, its MAC, the tools
+//! ```
 
 use std::ffi::OsStr;
 use std::fmt;
