@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 /// How many violations an error lists.
@@ -10,27 +9,16 @@ const LISTED: usize = 5;
 /// The longest text of one violation.
 const LENGTH: usize = 300;
 
-/// A schema, compiled when it is first needed: most of the tools of a large directory are never called.
-pub(crate) struct Schema {
-    text: Value,
-    validator: OnceLock<Option<Validator>>,
-}
+/// A schema's validator, compiled when it is first needed: most of the tools of a large directory are never called.
+#[derive(Default)]
+pub(crate) struct Validator(OnceLock<Option<jsonschema::Validator>>);
 
-impl Schema {
-    /// `text` was checked to be a schema when its component was loaded.
-    pub(crate) fn new(text: Value) -> Self {
-        Self {
-            text,
-            validator: OnceLock::new(),
-        }
-    }
-
-    /// What is wrong with `value`: where, and what would be right. Empty if nothing is.
-    pub(crate) fn violations(&self, value: &Value) -> Vec<String> {
-        let Some(validator) = self
-            .validator
-            .get_or_init(|| jsonschema::draft202012::new(&self.text).ok())
-        else {
+impl Validator {
+    /// What is wrong with `value`: where, and what would be right. Empty if nothing is. `schema` is the same every
+    /// time, and was checked to be one when its component was loaded.
+    pub(crate) fn violations(&self, schema: &Value, value: &Value) -> Vec<String> {
+        let compile = || jsonschema::draft202012::new(schema).ok();
+        let Some(validator) = self.0.get_or_init(compile) else {
             return vec!["the schema itself is not valid".to_owned()];
         };
         if validator.is_valid(value) {
@@ -62,18 +50,19 @@ mod tests {
 
     #[test]
     fn a_violation_says_where_and_what() {
-        let schema = Schema::new(json!({
+        let schema = json!({
             "type": "object",
             "properties": { "channel": { "type": "string" }, "limit": { "type": "integer", "maximum": 100 } },
             "required": ["channel"],
             "additionalProperties": false,
-        }));
+        });
+        let validator = Validator::default();
         assert_eq!(
-            schema.violations(&json!({ "channel": "x", "limit": 5 })),
+            validator.violations(&schema, &json!({ "channel": "x", "limit": 5 })),
             Vec::<String>::new()
         );
-        let violations = schema
-            .violations(&json!({ "limit": 500, "extra": 1 }))
+        let violations = validator
+            .violations(&schema, &json!({ "limit": 500, "extra": 1 }))
             .join("\n");
         for part in [
             "at `/limit`",

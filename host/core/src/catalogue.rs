@@ -17,19 +17,44 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use holster_runtime::{LoadedComponent, Progress, Runtime, ToolDefinition};
 use holster_types::{ComponentHash, ComponentName, ToolName};
+use serde_json::Value;
 use tokio::sync::{OnceCell, watch as signal};
 
-use crate::admission::Schema;
+use crate::admission::Validator;
 
 /// A tool that is served.
 pub struct ServedTool {
     definition: ToolDefinition,
     component: Arc<ServedComponent>,
-    pub(crate) input: Schema,
-    pub(crate) output: Option<Schema>,
+    input: Validator,
+    output: Validator,
 }
 
 impl ServedTool {
+    fn new(definition: ToolDefinition, component: &Arc<ServedComponent>) -> Self {
+        Self {
+            definition,
+            component: Arc::clone(component),
+            input: Validator::default(),
+            output: Validator::default(),
+        }
+    }
+
+    /// What is wrong with the arguments of a call. Empty if nothing is.
+    pub(crate) fn input_violations(&self, arguments: &Value) -> Vec<String> {
+        self.input
+            .violations(&self.definition.input_schema, arguments)
+    }
+
+    /// What is wrong with the structured content of an answer. Empty if nothing is.
+    pub(crate) fn output_violations(&self, structured: Option<&Value>) -> Vec<String> {
+        match (&self.definition.output_schema, structured) {
+            (None, _) => Vec::new(),
+            (Some(_), None) => vec!["there is no structured content".to_owned()],
+            (Some(schema), Some(structured)) => self.output.violations(schema, structured),
+        }
+    }
+
     /// What it says of itself.
     pub fn definition(&self) -> &ToolDefinition {
         &self.definition
@@ -89,6 +114,12 @@ pub struct Problem {
     pub reason: String,
 }
 
+impl Problem {
+    fn warn(&self) {
+        tracing::warn!("{} is not served: {}", self.path.display(), self.reason);
+    }
+}
+
 /// A tool that is not served because another component offers one of the same name. The component whose name
 /// comes first serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +147,8 @@ pub enum LoadEvent {
 #[derive(Default)]
 pub struct CatalogueView {
     components: BTreeMap<ComponentName, Component>,
+    /// Files whose names are no names of components.
+    misnamed: Vec<Problem>,
     tools: BTreeMap<ToolName, Arc<ServedTool>>,
     problems: Vec<Problem>,
     conflicts: Vec<Conflict>,
@@ -158,7 +191,7 @@ impl CatalogueView {
         self.tools.get(name)
     }
 
-    /// Files that are not served, by path.
+    /// Files that are not served.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -178,18 +211,29 @@ impl CatalogueView {
 
     /// A tool whose name is nearly this one.
     pub(crate) fn similar(&self, name: &ToolName) -> Option<ToolName> {
-        let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
-        let wanted = plain(name.as_str());
-        let fits = |other: &&ToolName| {
-            let other = plain(other.as_str());
-            other == wanted || other.contains(&wanted) || wanted.contains(&other)
+        const ALIKE: f64 = 0.8;
+        let plain = |name: &ToolName| name.as_str().to_ascii_lowercase().replace('-', "_");
+        let wanted = plain(name);
+        let likeness = |other: &ToolName| {
+            let other = plain(other);
+            let contained = other.contains(&wanted) || wanted.contains(&other);
+            strsim::jaro_winkler(&other, &wanted).max(if contained { ALIKE } else { 0.0 })
         };
-        self.tools.keys().find(fits).cloned()
+        self.tools
+            .keys()
+            .map(|other| (likeness(other), other))
+            .filter(|(likeness, _)| *likeness >= ALIKE)
+            .max_by(|(a, _), (b, _)| a.total_cmp(b))
+            .map(|(_, other)| other.clone())
     }
 
     /// The view with these components; conflicts are decided by the components' names.
-    fn of(components: BTreeMap<ComponentName, Component>) -> Self {
-        let mut view = Self::default();
+    fn of(components: BTreeMap<ComponentName, Component>, misnamed: Vec<Problem>) -> Self {
+        let mut view = Self {
+            problems: misnamed.clone(),
+            misnamed,
+            ..Self::default()
+        };
         for (name, component) in &components {
             match component {
                 Component::Loading { .. } => {}
@@ -303,33 +347,32 @@ impl Catalogue {
 
     /// Compares the directory with the catalogue and takes in what is new.
     fn rescan(&self) -> std::io::Result<()> {
-        let files = component_files(&self.shared.directory)?;
-        let cache = self.shared.runtime.cache();
-        let found: Vec<_> = files
-            .into_iter()
-            .map(|(name, path)| (name, cache.hash_of(&path), path))
-            .collect();
-        cache.remember_files();
+        let Files { named, misnamed } = component_files(&self.shared.directory)?;
+        let seen = self.view();
+        for problem in misnamed.iter().filter(|new| !seen.misnamed.contains(new)) {
+            problem.warn();
+        }
+        let found = in_parallel(named, |(name, path)| {
+            let component = self.look_at(&seen, &name, &path);
+            (name, path, component)
+        });
+        self.shared.runtime.cache().remember_files();
         let mut loads = Vec::new();
         self.update(|old| {
             loads.clear();
             let mut components = BTreeMap::new();
-            for (name, hash, path) in &found {
-                let component = match hash {
-                    Err(error) => refused(None, path, format!("cannot be read: {error}")),
-                    Ok(hash) => match old.get(name) {
-                        Some(known) if known.hash() == Some(*hash) => known.clone(),
-                        _ => self.take_in(name, path, *hash),
-                    },
-                };
-                if let Component::Loading { hash } = component
-                    && !matches!(old.get(name), Some(Component::Loading { hash: old }) if *old == hash)
+            for (name, path, component) in &found {
+                let known = old.components.get(name);
+                let same = known
+                    .filter(|known| known.hash().is_some() && known.hash() == component.hash());
+                if same.is_none()
+                    && let Component::Loading { hash } = component
                 {
-                    loads.push((name.clone(), path.clone(), hash));
+                    loads.push((name.clone(), path.clone(), *hash));
                 }
-                components.insert(name.clone(), component);
+                components.insert(name.clone(), same.unwrap_or(component).clone());
             }
-            components
+            CatalogueView::of(components, misnamed.clone())
         });
         for (name, path, hash) in loads {
             self.load_in_background(name, path, hash);
@@ -337,11 +380,20 @@ impl Catalogue {
         Ok(())
     }
 
-    /// A component that is known is served at once, without its code.
-    fn take_in(&self, name: &ComponentName, path: &Path, hash: ComponentHash) -> Component {
-        match self.shared.runtime.known_tools(&hash) {
-            None => Component::Loading { hash },
-            Some(tools) => served(name, path, hash, tools, OnceCell::new()),
+    /// What a file is now: what it was if its content is the same. A component that is known is served at once,
+    /// without its code.
+    fn look_at(&self, seen: &CatalogueView, name: &ComponentName, path: &Path) -> Component {
+        let runtime = &self.shared.runtime;
+        let hash = match runtime.cache().hash_of(path) {
+            Ok(hash) => hash,
+            Err(error) => return refused(None, path, format!("cannot be read: {error}")),
+        };
+        match seen.components.get(name) {
+            Some(same) if same.hash() == Some(hash) => same.clone(),
+            _ => match runtime.known_tools(&hash) {
+                None => Component::Loading { hash },
+                Some(tools) => served(name, path, hash, tools, OnceCell::new()),
+            },
         }
     }
 
@@ -373,35 +425,24 @@ impl Catalogue {
                 ),
             };
             if let Component::Refused { problem, .. } = &component {
-                tracing::warn!(
-                    "{} is not served: {}",
-                    problem.path.display(),
-                    problem.reason
-                );
+                problem.warn();
             }
             catalogue.update(|old| {
-                let mut components = old.clone();
+                let mut components = old.components.clone();
                 // The file may have been replaced or removed meanwhile.
                 if let Some(place @ Component::Loading { .. }) = components.get_mut(&name)
                     && place.hash() == Some(hash)
                 {
                     *place = component.clone();
                 }
-                components
+                CatalogueView::of(components, old.misnamed.clone())
             });
             (shared.observer)(&name, event);
         });
     }
 
-    fn update(
-        &self,
-        mut change: impl FnMut(
-            &BTreeMap<ComponentName, Component>,
-        ) -> BTreeMap<ComponentName, Component>,
-    ) {
-        self.shared
-            .view
-            .rcu(|view| CatalogueView::of(change(&view.components)));
+    fn update(&self, mut change: impl FnMut(&CatalogueView) -> CatalogueView) {
+        self.shared.view.rcu(|view| change(view));
         self.shared.changed.send_replace(());
     }
 }
@@ -421,14 +462,7 @@ fn served(
     });
     let tools = tools
         .into_iter()
-        .map(|definition| {
-            Arc::new(ServedTool {
-                input: Schema::new(definition.input_schema.clone()),
-                output: definition.output_schema.clone().map(Schema::new),
-                component: Arc::clone(&component),
-                definition,
-            })
-        })
+        .map(|definition| Arc::new(ServedTool::new(definition, &component)))
         .collect();
     Component::Served { component, tools }
 }
@@ -443,42 +477,74 @@ fn refused(hash: Option<ComponentHash>, path: &Path, reason: String) -> Componen
     }
 }
 
-/// The `*.wasm` files of a directory, by component name. Subfolders are not entered.
-fn component_files(directory: &Path) -> std::io::Result<Vec<(ComponentName, PathBuf)>> {
+/// The `*.wasm` files of a directory.
+#[derive(Default)]
+struct Files {
+    /// By component name.
+    named: Vec<(ComponentName, PathBuf)>,
+    /// Those whose names are no names of components.
+    misnamed: Vec<Problem>,
+}
+
+/// The components of a directory. Subfolders are not entered.
+fn component_files(directory: &Path) -> std::io::Result<Files> {
     let items = match std::fs::read_dir(directory) {
         Ok(items) => items,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Files::default()),
         Err(error) => return Err(error),
     };
     let mut paths = BTreeSet::new();
     for item in items {
-        let path = item?.path();
-        if path
+        let item = item?;
+        let path = item.path();
+        let is_wasm = path
             .extension()
-            .is_some_and(|extension| extension == "wasm")
-            && !path.is_dir()
-        {
+            .is_some_and(|extension| extension == "wasm");
+        // The entry knows its own type, but not what a link leads to.
+        if is_wasm && !item.file_type().is_ok_and(|kind| kind.is_dir()) {
             paths.insert(path);
         }
     }
-    Ok(paths
-        .into_iter()
-        .filter_map(|path| Some((component_name(&path)?, path)))
-        .collect())
+    let mut files = Files::default();
+    for path in paths {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        // A file that is being copied often has a hidden name until it is whole.
+        if stem.starts_with('.') {
+            continue;
+        }
+        match ComponentName::new(stem.as_ref()) {
+            Ok(name) => files.named.push((name, path)),
+            Err(error) => files.misnamed.push(Problem {
+                reason: format!("{error}; rename the file"),
+                path,
+            }),
+        }
+    }
+    Ok(files)
 }
 
-/// The name of a component: its file's, without `.wasm`. `None`, with a warning, for a file whose name is none.
-fn component_name(path: &Path) -> Option<ComponentName> {
-    let stem = path.file_stem()?.to_string_lossy();
-    // A file that is being copied often has a hidden name until it is whole.
-    if stem.starts_with('.') {
-        return None;
-    }
-    ComponentName::new(stem.as_ref())
-        .map_err(|error| {
-            tracing::warn!("{} is not served: {error}; rename the file", path.display());
-        })
-        .ok()
+/// Does the same to each item, on all cores, and keeps the order.
+fn in_parallel<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    /// Fewer are done before a thread has started.
+    const WORTH_A_THREAD: usize = 64;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = items.len().div_ceil(cores).max(WORTH_A_THREAD);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut others = Vec::new();
+        while items.len() > share {
+            let part = items.split_off(items.len() - share);
+            others.push(scope.spawn(move || part.into_iter().map(work).collect::<Vec<_>>()));
+        }
+        let mut done: Vec<_> = items.into_iter().map(work).collect();
+        for other in others.into_iter().rev() {
+            match other.join() {
+                Ok(part) => done.extend(part),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    })
 }
 
 /// How long the directory must be quiet before it is read: a copy in progress is not a component yet.

@@ -131,8 +131,9 @@ impl Host {
 
     /// Calls a tool: find, admit, resolve, run (with the egress inside), answer, record. Dropping the future ends
     /// the call.
-    pub async fn call(&self, call: Call) -> Outcome {
-        let outcome = match self.answer_to(&call).await {
+    pub async fn call(&self, mut call: Call) -> Outcome {
+        let arguments = Value::Object(std::mem::take(&mut call.arguments));
+        let outcome = match self.answer_to(&call, &arguments).await {
             Ok(finished) => Outcome::Finished(finished),
             Err(Stop::Interrupted(interrupted)) => Outcome::Interrupted(interrupted),
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
@@ -141,9 +142,9 @@ impl Host {
         outcome
     }
 
-    async fn answer_to(&self, call: &Call) -> Result<Finished, Stop> {
+    async fn answer_to(&self, call: &Call, arguments: &Value) -> Result<Finished, Stop> {
         let tool = self.find(call).await?;
-        let admitted = self.admit(call, &tool)?;
+        let admitted = self.admit(call, arguments, &tool)?;
         let grants = self.resolve(call, &tool, &admitted).await?;
         let accounts = grants
             .iter()
@@ -165,9 +166,13 @@ impl Host {
     }
 
     /// Step 2: the arguments against the schema, and what policy gives the component.
-    fn admit(&self, call: &Call, tool: &ServedTool) -> Result<Admitted, Failure> {
-        let arguments = Value::Object(call.arguments.clone());
-        let violations = tool.input.violations(&arguments);
+    fn admit(
+        &self,
+        call: &Call,
+        arguments: &Value,
+        tool: &ServedTool,
+    ) -> Result<Admitted, Failure> {
+        let violations = tool.input_violations(arguments);
         if !violations.is_empty() {
             return Err(Failure::InvalidArguments {
                 tool: call.tool.clone(),
@@ -264,17 +269,12 @@ fn answer(
             });
         }
     };
-    if let Some(schema) = &tool.output {
-        let violations = match output.structured() {
-            Some(structured) => schema.violations(structured),
-            None => vec!["there is no structured content".to_owned()],
-        };
-        if !violations.is_empty() {
-            return Err(Failure::InvalidOutput {
-                tool: name(),
-                violations,
-            });
-        }
+    let violations = tool.output_violations(output.structured());
+    if !violations.is_empty() {
+        return Err(Failure::InvalidOutput {
+            tool: name(),
+            violations,
+        });
     }
     Ok(Finished {
         output,
@@ -302,13 +302,22 @@ fn record(call: &Call, outcome: &Outcome) {
         Outcome::Interrupted(_) => "interrupted",
         Outcome::Failed(_) => "failed",
     };
-    let (hash, visits): (String, &[HostVisit]) = match outcome {
-        Outcome::Finished(finished) => (finished.hash.to_string(), &finished.visits),
-        Outcome::Failed(Failure::Run { visits, .. }) => (String::new(), visits),
-        _ => (String::new(), &[]),
+    let (hash, visits): (_, &[HostVisit]) = match outcome {
+        Outcome::Finished(finished) => (Some(&finished.hash), &finished.visits),
+        Outcome::Failed(Failure::Run { visits, .. }) => (None, visits),
+        _ => (None, &[]),
     };
-    let hosts: Vec<_> = visits.iter().map(|visit| visit.origin.as_str()).collect();
-    tracing::info!(target: "holster::audit", %tenant, %thread, profile, %tool, hash, ?hosts, ended);
+    // Written out only if somebody reads it.
+    tracing::info!(
+        target: "holster::audit",
+        %tenant,
+        %thread,
+        profile,
+        %tool,
+        hash = hash.map(tracing::field::display),
+        hosts = ?visits.iter().map(|visit| visit.origin.as_str()).collect::<Vec<_>>(),
+        ended,
+    );
 }
 
 /// The runtime alone: for what looks at single components, or at the cache.

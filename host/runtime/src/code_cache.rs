@@ -137,7 +137,7 @@ impl CodeCache {
 
     /// The tools of a cached component. Reads and authenticates a few kilobytes, not the code.
     pub(crate) fn tools(&self, hash: &ComponentHash) -> Option<Vec<ToolDefinition>> {
-        Some(self.entry(hash)?.tools().to_vec())
+        Some(self.entry(hash)?.into_tools())
     }
 
     /// The code and the tools of a cached component, authenticated. A forgery is reported, removed, and `None`.

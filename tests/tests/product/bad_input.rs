@@ -103,13 +103,18 @@ async fn a_bad_file_is_skipped_with_its_reason_and_the_others_are_served() {
         fixture.plug_in_bytes(bytes, &format!("{name}.wasm"));
     }
     symlink("nowhere", fixture.path("plugins/dangling.wasm")).unwrap();
+    fixture.plug_in_bytes(&whole, "two words.wasm");
 
     let host = fixture.host().await;
     let view = host.settled().await;
     let problems = view.problems();
-    assert_eq!(problems.len(), cases.len() + 1, "{problems:?}");
+    assert_eq!(problems.len(), cases.len() + 2, "{problems:?}");
     let reasons = cases.iter().map(|(name, _, reason)| (*name, *reason));
-    for (name, reason) in reasons.chain([("dangling", "cannot be read")]) {
+    let named = [
+        ("dangling", "cannot be read"),
+        ("two words", "not a component name: use 1 to 128 characters"),
+    ];
+    for (name, reason) in reasons.chain(named) {
         let path = fixture.path("plugins").join(format!("{name}.wasm"));
         let problem = problems.iter().find(|problem| problem.path == path);
         let problem = problem.unwrap_or_else(|| panic!("{name} is not reported"));
@@ -249,6 +254,10 @@ async fn a_call_that_makes_no_sense_is_refused_with_what_would() {
         (
             call("reports", json!({})),
             "there is no tool `reports`; did you mean `report`?",
+        ),
+        (
+            call("reprot", json!({})),
+            "there is no tool `reprot`; did you mean `report`?",
         ),
         (
             call("weather", json!({})),

@@ -57,7 +57,14 @@ type Known = HashMap<PathBuf, (Identity, ComponentHash)>;
 /// The memory of one cache, kept in one file under a MAC.
 pub(super) struct Files {
     path: PathBuf,
-    known: Mutex<Known>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    known: Known,
+    /// Whether anything was learned since it was read.
+    grown: bool,
 }
 
 impl Files {
@@ -69,7 +76,10 @@ impl Files {
         let known: Vec<_> = known.and_then(Result::ok).unwrap_or_default();
         Self {
             path,
-            known: Mutex::new(known.into_iter().collect()),
+            memory: Mutex::new(Memory {
+                known: known.into_iter().collect(),
+                grown: false,
+            }),
         }
     }
 
@@ -81,29 +91,32 @@ impl Files {
             return Err(io::Error::other("it is not a file"));
         }
         let identity = Identity::of(&metadata);
-        if let Some((known, hash)) = self.lock().get(file)
+        if let Some((known, hash)) = self.lock().known.get(file)
             && *known == identity
         {
             return Ok(*hash);
         }
         let hash = ComponentHash::of(&fs::read(file)?);
         if identity.is_settled() {
-            self.lock().insert(file.to_owned(), (identity, hash));
+            let mut memory = self.lock();
+            memory.known.insert(file.to_owned(), (identity, hash));
+            memory.grown = true;
         }
         Ok(hash)
     }
 
-    /// Writes what is remembered, without what is no longer there.
+    /// Writes what is remembered, without what is no longer there, if anything was learned.
     pub(super) fn save(&self, key: &SecretKey) -> io::Result<()> {
         let known = {
-            let mut known = self.lock();
+            let mut memory = self.lock();
+            if !std::mem::take(&mut memory.grown) {
+                return Ok(());
+            }
+            let known = &mut memory.known;
             known.retain(|file, _| file.exists());
             serde_json::to_vec(&known.iter().collect::<Vec<_>>()).map_err(io::Error::other)?
         };
         let text = key.authenticated(&known);
-        if fs::read(&self.path).is_ok_and(|written| written == text) {
-            return Ok(());
-        }
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(&text)?;
@@ -113,7 +126,7 @@ impl Files {
             .map_err(|error| error.error)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

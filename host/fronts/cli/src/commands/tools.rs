@@ -1,6 +1,8 @@
 //! `holster tools`: what can be called.
 
-use holster_core::CatalogueView;
+use holster_core::types::ComponentName;
+use holster_core::{CatalogueView, ToolDefinition};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::commands::open_host;
@@ -15,7 +17,7 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
     let host = open_host(global).await?;
     let view = host.settled().await;
     if global.json {
-        return print::json(&to_json(&view));
+        return print::json(&listing(&view));
     }
     let rows: Vec<_> = view
         .tools()
@@ -62,14 +64,29 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
     Ok(())
 }
 
-fn to_json(view: &CatalogueView) -> Value {
-    let tools: Vec<_> = view
+/// A tool as `--json` shows it: borrowed, since there may be thousands.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    definition: &'a ToolDefinition,
+    component: &'a ComponentName,
+    hash: String,
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    tools: Vec<Listed<'a>>,
+    problems: Vec<Value>,
+    conflicts: Vec<Value>,
+}
+
+fn listing(view: &CatalogueView) -> Listing<'_> {
+    let tools = view
         .tools()
-        .map(|tool| {
-            let mut value = serde_json::to_value(tool.definition()).unwrap_or_default();
-            value["component"] = tool.component().as_str().into();
-            value["hash"] = tool.hash().to_string().into();
-            value
+        .map(|tool| Listed {
+            definition: tool.definition(),
+            component: tool.component(),
+            hash: tool.hash().to_string(),
         })
         .collect();
     let problems: Vec<_> = view
@@ -86,5 +103,9 @@ fn to_json(view: &CatalogueView) -> Value {
             })
         })
         .collect();
-    json!({ "tools": tools, "problems": problems, "conflicts": conflicts })
+    Listing {
+        tools,
+        problems,
+        conflicts,
+    }
 }
