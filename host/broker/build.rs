@@ -23,10 +23,10 @@ fn main() {
             .file_name()
             .and_then(|name| name.to_str())
             .expect("a provider's file name is text");
+        // Not the path itself: a target folder may outlive the checkout that it was filled from.
         writeln!(
             list,
-            "    ({name:?}, include_str!({:?})),",
-            file.to_str().expect("the path is text")
+            "    ({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/providers/\", {name:?}))),",
         )
         .expect("text can be written to");
     }
