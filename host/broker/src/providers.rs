@@ -121,7 +121,7 @@ impl Providers {
     fn similar(&self, id: &ProviderId) -> Option<ProviderId> {
         self.entries
             .keys()
-            .map(|known| (distance(known.as_str(), id.as_str()), known))
+            .map(|known| (strsim::levenshtein(known.as_str(), id.as_str()), known))
             .filter(|(distance, known)| *distance * 2 <= known.as_str().len().max(3))
             .min()
             .map(|(_, known)| known.clone())
@@ -210,21 +210,6 @@ fn line_of_key(text: &str, key: &str) -> usize {
             .map(|(key, _)| key.span().start)
     });
     line_at(text, start.unwrap_or(0))
-}
-
-/// How many letters differ (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use holster_runtime::{LoadedComponent, Progress, Runtime, ToolDefinition};
 use holster_types::{ComponentHash, ComponentName, ToolName};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{OnceCell, watch as signal};
 
@@ -106,7 +107,7 @@ impl ServedComponent {
 }
 
 /// A file that is not served.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The file.
     pub path: PathBuf,
@@ -122,7 +123,7 @@ impl Problem {
 
 /// A tool that is not served because another component offers one of the same name. The component whose name
 /// comes first serves it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
     /// The name.
     pub tool: ToolName,
@@ -191,7 +192,7 @@ impl CatalogueView {
         self.tools.get(name)
     }
 
-    /// Files that are not served.
+    /// Files that are not served, by path.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -254,6 +255,7 @@ impl CatalogueView {
                 }
             }
         }
+        view.problems.sort_by(|a, b| a.path.cmp(&b.path));
         view.components = components;
         view
     }
@@ -352,16 +354,13 @@ impl Catalogue {
         for problem in misnamed.iter().filter(|new| !seen.misnamed.contains(new)) {
             problem.warn();
         }
-        let found = in_parallel(named, |(name, path)| {
-            let component = self.look_at(&seen, &name, &path);
-            (name, path, component)
-        });
+        let found = in_parallel(&named, |(name, path)| self.look_at(&seen, name, path));
         self.shared.runtime.cache().remember_files();
         let mut loads = Vec::new();
         self.update(|old| {
             loads.clear();
             let mut components = BTreeMap::new();
-            for (name, path, component) in &found {
+            for ((name, path), component) in named.iter().zip(&found) {
                 let known = old.components.get(name);
                 let same = known
                     .filter(|known| known.hash().is_some() && known.hash() == component.hash());
@@ -523,27 +522,26 @@ fn component_files(directory: &Path) -> std::io::Result<Files> {
     Ok(files)
 }
 
-/// Does the same to each item, on all cores, and keeps the order.
-fn in_parallel<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    /// Fewer are done before a thread has started.
+/// Does the same to each item, on all cores, and keeps the order. In threads of its own: the pool that compiles may
+/// be busy for seconds.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    /// Fewer are done before a further thread has started.
     const WORTH_A_THREAD: usize = 64;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let share = items.len().div_ceil(cores).max(WORTH_A_THREAD);
     let work = &work;
     std::thread::scope(|scope| {
-        let mut others = Vec::new();
-        while items.len() > share {
-            let part = items.split_off(items.len() - share);
-            others.push(scope.spawn(move || part.into_iter().map(work).collect::<Vec<_>>()));
-        }
-        let mut done: Vec<_> = items.into_iter().map(work).collect();
-        for other in others.into_iter().rev() {
-            match other.join() {
-                Ok(part) => done.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
+        let parts: Vec<_> = items
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<_>>()))
+            .collect();
+        parts
+            .into_iter()
+            .flat_map(|part| {
+                part.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
     })
 }
 

@@ -132,6 +132,7 @@ impl Host {
     /// Calls a tool: find, admit, resolve, run (with the egress inside), answer, record. Dropping the future ends
     /// the call.
     pub async fn call(&self, mut call: Call) -> Outcome {
+        // Moved rather than cloned: from here on they are no longer in `call`.
         let arguments = Value::Object(std::mem::take(&mut call.arguments));
         let outcome = match self.answer_to(&call, &arguments).await {
             Ok(finished) => Outcome::Finished(finished),

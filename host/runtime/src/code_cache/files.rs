@@ -60,7 +60,6 @@ pub(super) struct Files {
     memory: Mutex<Memory>,
 }
 
-#[derive(Default)]
 struct Memory {
     known: Known,
     /// Whether anything was learned since it was read.

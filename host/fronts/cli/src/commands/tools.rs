@@ -1,9 +1,8 @@
 //! `holster tools`: what can be called.
 
 use holster_core::types::ComponentName;
-use holster_core::{CatalogueView, ToolDefinition};
+use holster_core::{CatalogueView, Conflict, Problem, ToolDefinition};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::commands::open_host;
 use crate::exit::Exit;
@@ -76,8 +75,8 @@ struct Listed<'a> {
 #[derive(Serialize)]
 struct Listing<'a> {
     tools: Vec<Listed<'a>>,
-    problems: Vec<Value>,
-    conflicts: Vec<Value>,
+    problems: &'a [Problem],
+    conflicts: &'a [Conflict],
 }
 
 fn listing(view: &CatalogueView) -> Listing<'_> {
@@ -89,23 +88,9 @@ fn listing(view: &CatalogueView) -> Listing<'_> {
             hash: tool.hash().to_string(),
         })
         .collect();
-    let problems: Vec<_> = view
-        .problems()
-        .iter()
-        .map(|problem| json!({ "path": problem.path, "reason": problem.reason }))
-        .collect();
-    let conflicts: Vec<_> = view
-        .conflicts()
-        .iter()
-        .map(|conflict| {
-            json!({
-                "tool": conflict.tool, "served_by": conflict.served_by, "left_out": conflict.left_out,
-            })
-        })
-        .collect();
     Listing {
         tools,
-        problems,
-        conflicts,
+        problems: view.problems(),
+        conflicts: view.conflicts(),
     }
 }
