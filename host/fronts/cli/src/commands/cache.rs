@@ -111,10 +111,6 @@ async fn warm(global: &Global) -> Result<(), Exit> {
     let view = host.settled().await;
     let problems = view.problems();
     if global.json {
-        let problems: Vec<_> = problems
-            .iter()
-            .map(|problem| json!({ "path": problem.path, "reason": problem.reason }))
-            .collect();
         print::json(&json!({ "tools": view.tools().count(), "problems": problems }))?;
     } else {
         for problem in problems {
