@@ -5,19 +5,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures::future::try_join_all;
-use holster_types::{Grant, HostPattern, ProfileName, ProviderId, Requirement, Scopes, TenantId};
+use holster_types::{
+    CredentialHeader, Grant, HostPattern, ProfileName, Proof, ProviderId, Requirement, Scopes,
+    SecretString, TenantId,
+};
+
+use serde::Serialize;
+use url::Url;
 
 use crate::BrokerError;
-use crate::configured::{ConfiguredCredential, SourceError};
+use crate::configured::{ConfiguredClient, ConfiguredCredential, SourceError};
 use crate::credential::{
     Added, CredentialSecret, CredentialSummary, NewCredential, ProfileSummary, Source,
 };
+use crate::oauth::{AuthorizationServers, DpopKey};
 use crate::provider::Provider;
 use crate::providers::Providers;
 use crate::resolve::{Missing, Reason, Unmet};
-use crate::vault::{Held, KeyKeeper, Vault};
+use crate::vault::{Held, KeyKeeper, Vault, audit};
 
 /// What the broker works with.
 #[derive(Debug, Clone)]
@@ -31,12 +39,18 @@ pub struct BrokerSettings {
     pub configured: BTreeMap<ProfileName, BTreeMap<ProviderId, ConfiguredCredential>>,
     /// More hosts that a provider's secrets may be sent to.
     pub extra_hosts: BTreeMap<ProviderId, Vec<HostPattern>>,
-    /// The profile of calls that name none; it is known even when it is empty.
-    pub default_profile: ProfileName,
+    /// The profile of calls that name none, where the operator chose one.
+    pub default_profile: Option<ProfileName>,
+    /// The clients that were registered with providers.
+    pub clients: BTreeMap<ProviderId, ConfiguredClient>,
+    /// What providers' addresses depend on, by profile and provider.
+    pub variables: BTreeMap<ProfileName, BTreeMap<ProviderId, BTreeMap<String, String>>>,
+    /// The address of the client id metadata document.
+    pub client_metadata_url: Option<Url>,
 }
 
 /// Whose credentials are meant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Owner {
     /// The user.
     pub tenant: TenantId,
@@ -44,13 +58,27 @@ pub struct Owner {
     pub profile: ProfileName,
 }
 
+impl Owner {
+    /// A profile of a tenant.
+    pub fn new(tenant: &TenantId, profile: ProfileName) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            profile,
+        }
+    }
+}
+
 /// Providers, profiles and credentials.
 #[derive(Debug)]
 pub struct Broker {
     providers: Providers,
     configured: BTreeMap<ProfileName, BTreeMap<ProviderId, ConfiguredCredential>>,
-    default_profile: ProfileName,
-    vault: Vault,
+    default_profile: Option<ProfileName>,
+    clients: BTreeMap<ProviderId, ConfiguredClient>,
+    variables: BTreeMap<ProfileName, BTreeMap<ProviderId, BTreeMap<String, String>>>,
+    client_metadata_url: Option<Url>,
+    servers: AuthorizationServers,
+    vault: Arc<Vault>,
 }
 
 /// A provider that a tool needs, with everything it needs there.
@@ -60,7 +88,7 @@ struct Need<'a> {
 }
 
 /// What stands behind one need: a grant, or the reason that there is none.
-type Answer = Result<Grant, Missing>;
+type Answer = Result<Grant, Box<Missing>>;
 
 impl Broker {
     /// Reads the providers and checks the configuration against them. Opens no vault. The vault's master key is
@@ -81,6 +109,9 @@ impl Broker {
             configured,
             extra_hosts,
             default_profile,
+            clients,
+            variables,
+            client_metadata_url,
         } = settings;
         let providers = tokio::task::spawn_blocking(move || {
             Providers::read(provider_folder.as_deref(), extra_hosts)
@@ -92,17 +123,49 @@ impl Broker {
                 providers.get(id)?.admit(credential.kind())?;
             }
         }
+        for id in clients
+            .keys()
+            .chain(variables.values().flat_map(BTreeMap::keys))
+        {
+            providers.get(id)?;
+        }
+        for (profile, providers_of) in &variables {
+            for (id, own) in providers_of {
+                let provider = providers.get(id)?;
+                for (name, value) in own {
+                    let variable = provider.variables.get(name);
+                    let admitted = variable.map_or(Ok(()), |variable| variable.admit(value));
+                    admitted.map_err(|reason| BrokerError::Variable {
+                        profile: profile.clone(),
+                        provider: id.clone(),
+                        name: name.clone(),
+                        reason,
+                    })?;
+                }
+            }
+        }
         Ok(Self {
             providers,
             configured,
             default_profile,
-            vault: Vault::new(&data_folder, keeper),
+            clients,
+            variables,
+            client_metadata_url,
+            servers: AuthorizationServers::new(),
+            vault: Arc::new(Vault::new(&data_folder, keeper)),
         })
     }
 
     /// All providers: those that came with the program, and the user's own.
     pub fn providers(&self) -> &Providers {
         &self.providers
+    }
+
+    /// The profile that is meant where none is named and none has the account.
+    pub fn default_profile(&self) -> ProfileName {
+        self.default_profile
+            .clone()
+            .unwrap_or_else(|| ProfileName::new("default").expect("a valid name"))
     }
 
     /// The vault, to verify it.
@@ -113,22 +176,29 @@ impl Broker {
     /// A grant for each provider in `requirements`, in their order; or else all that is missing. Requirements of
     /// one provider are united. A credential whose scopes nobody recorded serves any requirement: a static token
     /// does not say what it allows, and the provider itself is the one to refuse.
+    ///
+    /// Without a profile, each provider is served by the profile that its tenant or the operator chose for it, or
+    /// by the only one that has an account there. Where several have, none is picked.
     pub async fn resolve(
         &self,
-        owner: &Owner,
+        tenant: &TenantId,
+        profile: Option<&ProfileName>,
         requirements: &[Requirement],
     ) -> Result<Result<Vec<Grant>, Unmet>, BrokerError> {
         let needs = self.unite(requirements)?;
-        let answers = try_join_all(needs.iter().map(|need| self.answer(owner, need))).await?;
-        if !answers.iter().any(Result::is_ok) {
-            self.check_profile(owner).await?;
+        let answers =
+            try_join_all(needs.iter().map(|need| self.answer(tenant, profile, need))).await?;
+        if let Some(profile) = profile
+            && !answers.iter().any(Result::is_ok)
+        {
+            self.check_profile(tenant, profile).await?;
         }
         let mut grants = Vec::with_capacity(answers.len());
         let mut missing = Vec::new();
         for answer in answers {
             match answer {
                 Ok(grant) => grants.push(grant),
-                Err(lack) => missing.push(lack),
+                Err(lack) => missing.push(*lack),
             }
         }
         if missing.is_empty() {
@@ -215,7 +285,7 @@ impl Broker {
             entry.configured |= configured;
             entry.credentials += credentials;
         };
-        count(&self.default_profile, false, 0);
+        count(&self.default_profile(), false, 0);
         for (name, credentials) in self.configured_profiles(tenant) {
             count(name, true, credentials.len());
         }
@@ -243,11 +313,100 @@ impl Broker {
         Ok(needs)
     }
 
-    async fn answer(&self, owner: &Owner, need: &Need<'_>) -> Result<Answer, BrokerError> {
-        match self.configured(owner, &need.provider.id) {
-            Some(credential) => Ok(configured_answer(owner, need, credential).await),
-            None => self.vault_answer(owner, need).await,
+    async fn answer(
+        &self,
+        tenant: &TenantId,
+        profile: Option<&ProfileName>,
+        need: &Need<'_>,
+    ) -> Result<Answer, BrokerError> {
+        let serving = match profile {
+            Some(profile) => Ok(profile.clone()),
+            None => self.serving(tenant, &need.provider.id).await?,
+        };
+        let profile = match serving {
+            Ok(profile) => profile,
+            Err(profiles) => {
+                let owner = Owner::new(tenant, self.default_profile());
+                let provider = &need.provider.id;
+                let mut missing = lack(&owner, need, Reason::Ambiguous { profiles });
+                missing.remedy = format!(
+                    "name one with the call, or choose one with `holster auth default {provider} PROFILE`"
+                );
+                return Ok(Err(missing));
+            }
+        };
+        let owner = Owner::new(tenant, profile);
+        match self.configured(&owner, &need.provider.id) {
+            Some(credential) => Ok(configured_answer(&owner, need, credential).await),
+            None => self.vault_answer(&owner, need).await,
         }
+    }
+
+    /// The profile that serves a provider where a call names none; or all those that could.
+    pub async fn serving(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Result<ProfileName, Vec<ProfileName>>, BrokerError> {
+        if let Some(chosen) = self.vault.default_profiles(tenant).await?.remove(provider) {
+            return Ok(Ok(chosen));
+        }
+        if let Some(chosen) = &self.default_profile {
+            return Ok(Ok(chosen.clone()));
+        }
+        let mut holders = self.holders(tenant, provider).await?;
+        Ok(match holders.len() {
+            0 => Ok(self.default_profile()),
+            1 => Ok(holders.remove(0)),
+            _ => Err(holders),
+        })
+    }
+
+    /// The profiles that a tenant chose, by provider.
+    pub async fn defaults(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<ProviderId, ProfileName>, BrokerError> {
+        Ok(self.vault.default_profiles(tenant).await?)
+    }
+
+    /// Chooses the profile that serves a provider where a call names none; `None` takes the choice back. Refused for a
+    /// profile without an account there.
+    pub async fn set_default(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        profile: Option<&ProfileName>,
+    ) -> Result<(), BrokerError> {
+        self.providers.get(provider)?;
+        if let Some(profile) = profile
+            && !self.holders(tenant, provider).await?.contains(profile)
+        {
+            return Err(BrokerError::NoAccount {
+                profile: profile.clone(),
+                provider: provider.clone(),
+            });
+        }
+        Ok(self
+            .vault
+            .set_default_profile(tenant, provider, profile)
+            .await?)
+    }
+
+    /// The profiles of a tenant with an account at a provider, sorted.
+    async fn holders(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Vec<ProfileName>, BrokerError> {
+        let mut holders = self.vault.holders(tenant, provider).await?;
+        for (name, credentials) in self.configured_profiles(tenant) {
+            if credentials.contains_key(provider) && !holders.contains(name) {
+                holders.push(name.clone());
+            }
+        }
+        holders.sort();
+        Ok(holders)
     }
 
     async fn vault_answer(&self, owner: &Owner, need: &Need<'_>) -> Result<Answer, BrokerError> {
@@ -260,9 +419,16 @@ impl Broker {
             }
             Err(error) => return Err(error.into()),
         };
+        if held.ended {
+            return Ok(Err(lack(owner, need, Reason::Ended)));
+        }
+        let held = match self.fresh(owner, need.provider, held).await? {
+            Ok(held) => held,
+            Err(reason) => return Ok(Err(lack(owner, need, reason))),
+        };
         Ok(match unfit(need, held.scopes.as_ref(), held.expires_at) {
             Some(reason) => Err(lack(owner, need, reason)),
-            None => Ok(grant(owner, need, &held)),
+            None => grant(owner, need, &held),
         })
     }
 
@@ -292,10 +458,13 @@ impl Broker {
         }
     }
 
-    async fn check_profile(&self, owner: &Owner) -> Result<(), BrokerError> {
-        let Owner { tenant, profile } = owner;
+    async fn check_profile(
+        &self,
+        tenant: &TenantId,
+        profile: &ProfileName,
+    ) -> Result<(), BrokerError> {
         let configured = *tenant == TenantId::local() && self.configured.contains_key(profile);
-        if configured || *profile == self.default_profile {
+        if configured || *profile == self.default_profile() {
             return Ok(());
         }
         let known: Vec<_> = self
@@ -319,12 +488,13 @@ async fn configured_answer(
     need: &Need<'_>,
     credential: &ConfiguredCredential,
 ) -> Answer {
-    let remedy = |reason| Missing {
-        remedy: format!(
+    let remedy = |reason| {
+        let mut missing = lack(owner, need, reason);
+        missing.remedy = format!(
             "see to it, or change `[profiles.{}.credentials.{}]` in the configuration",
             owner.profile, need.provider.id
-        ),
-        ..lack(owner, need, reason)
+        );
+        missing
     };
     if let Some(reason) = unfit(need, credential.scopes.as_ref(), None) {
         return Err(remedy(reason));
@@ -339,8 +509,11 @@ async fn configured_answer(
         account: credential.account().map(str::to_owned),
         scopes: credential.scopes.clone(),
         expires_at: None,
+        written_at: 0,
+        generation: 0,
+        ended: false,
     };
-    Ok(grant(owner, need, &held))
+    grant(owner, need, &held)
 }
 
 async fn read(credential: &ConfiguredCredential) -> Result<CredentialSecret, SourceError> {
@@ -349,7 +522,12 @@ async fn read(credential: &ConfiguredCredential) -> Result<CredentialSecret, Sou
     }
     // A file may be on a disk that is slow or gone.
     let source = credential.clone();
-    match tokio::task::spawn_blocking(move || source.read()).await {
+    blocking(move || source.read()).await
+}
+
+/// Runs what may wait for a disk where it holds up nobody.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
@@ -364,33 +542,74 @@ fn unfit(need: &Need<'_>, scopes: Option<&Scopes>, expires_at: Option<u64>) -> O
     (!missing.is_empty()).then_some(Reason::LacksScopes { missing })
 }
 
-fn lack(owner: &Owner, need: &Need<'_>, reason: Reason) -> Missing {
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "as an answer it is always boxed"
+)]
+fn lack(owner: &Owner, need: &Need<'_>, reason: Reason) -> Box<Missing> {
     let (provider, profile) = (need.provider.id.clone(), owner.profile.clone());
-    Missing {
-        remedy: format!("run `holster auth add {provider} --profile {profile}`"),
+    Box::new(Missing {
+        remedy: format!("run `holster auth connect {provider} --profile {profile}`"),
         provider,
         profile,
         scopes: need.scopes.clone(),
         reason,
-    }
+        connection: None,
+    })
 }
 
-fn grant(owner: &Owner, need: &Need<'_>, held: &Held) -> Grant {
+fn grant(owner: &Owner, need: &Need<'_>, held: &Held) -> Answer {
     let provider = need.provider;
-    Grant {
+    let Some(secret) = held.secret.grant() else {
+        return Err(lack(owner, need, Reason::NoToken));
+    };
+    let account = held.account.as_deref();
+    audit("used", owner, &provider.id, account, held.generation);
+    Ok(Grant {
         provider: provider.id.clone(),
         profile: owner.profile.clone(),
         account: held.account.clone(),
         scopes: held.scopes.clone().unwrap_or_default(),
         expires_at: held.expires_at,
-        secret: held.secret.grant(),
-        header: provider.header(held.secret.kind()),
+        generation: held.generation,
+        secret,
+        header: header(provider, &held.secret),
+        proof: proof(&held.secret),
         hosts: provider.hosts.clone(),
         environment: provider
             .environment
             .iter()
             .map(ToString::to_string)
             .collect(),
+    })
+}
+
+/// How requests carry the secret: as the provider's file says, but for a token that is bound to a key.
+fn header(provider: &Provider, secret: &CredentialSecret) -> CredentialHeader {
+    let mut header = provider.header(secret.kind());
+    if dpop_key(secret).is_some() {
+        // RFC 9449 §7.1.
+        "DPoP".clone_into(&mut header.scheme);
+    }
+    header
+}
+
+fn proof(secret: &CredentialSecret) -> Option<Proof> {
+    let key = DpopKey::from_secret(dpop_key(secret)?).ok()?;
+    let access = match secret {
+        CredentialSecret::OAuth(tokens) => tokens.access.clone(),
+        _ => return None,
+    };
+    Some(Proof::new(move |method, url| {
+        let url = Url::parse(url).ok()?;
+        Some(key.proof(method, &url, Some(&access), None))
+    }))
+}
+
+fn dpop_key(secret: &CredentialSecret) -> Option<&SecretString> {
+    match secret {
+        CredentialSecret::OAuth(tokens) => tokens.dpop_key.as_ref(),
+        _ => None,
     }
 }
 
@@ -414,6 +633,9 @@ async fn summary(
         problem: read(credential).await.err().map(|error| error.to_string()),
     }
 }
+
+mod connect;
+mod renew;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use zeroize::Zeroize;
 
 use crate::credential::{CredentialKind, CredentialSecret, InvalidSecret, is_label};
 use crate::private::{self, PrivateFileError};
+use crate::provider::ClientAuth;
 
 /// The largest file with a secret, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
@@ -129,6 +130,34 @@ impl TryFrom<Fields> for ConfiguredCredential {
             account,
             scopes,
         })
+    }
+}
+
+/// `[providers.ID.client]`: the client that the operator registered with a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfiguredClient {
+    /// Its id, as the provider shows it.
+    pub id: String,
+    /// Where its secret is. Left out for a public client, which has none.
+    #[serde(default)]
+    pub secret: Option<SecretSource>,
+    /// How it shows who it is, where that is not as the provider's file says.
+    #[serde(default)]
+    pub auth: Option<ClientAuth>,
+}
+
+impl ConfiguredClient {
+    /// Makes the path in it relative to the folder of the configuration.
+    pub fn resolve_paths(&mut self, folder: &Path) {
+        if let Some(secret) = &mut self.secret {
+            secret.resolve_path(folder);
+        }
+    }
+
+    /// Reads the secret, where there is one. May wait for a disk.
+    pub(crate) fn read_secret(&self) -> Result<Option<SecretString>, SourceError> {
+        self.secret.as_ref().map(SecretSource::read).transpose()
     }
 }
 

@@ -3,6 +3,8 @@
 //! [`CredentialSecret`] is what a person enters and what the vault keeps; it is zeroed when dropped and prints as
 //! `[redacted]`. A [`CredentialSummary`] is what lists show: everything but the secret.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -69,7 +71,7 @@ impl fmt::Display for CredentialKind {
     }
 }
 
-/// The secret of a credential, in the parts that a person enters.
+/// The secret of a credential: what a person entered, or what an authorisation server gave.
 #[derive(Clone)]
 pub enum CredentialSecret {
     /// An API key, or an access token that is used as it is.
@@ -88,6 +90,43 @@ pub enum CredentialSecret {
         /// Signs, and is sent nowhere.
         secret: SecretString,
     },
+    /// What a person's consent brought.
+    OAuth(OAuthTokens),
+    /// A client that lets itself in, without a person.
+    ClientCredentials {
+        /// The client's id.
+        id: String,
+        /// The client's secret.
+        secret: SecretString,
+        /// The access token that the two were exchanged for last.
+        access: Option<SecretString>,
+        /// What the provider's URLs need, such as a domain.
+        variables: BTreeMap<String, String>,
+    },
+}
+
+/// The tokens of one consent, and what is needed to renew them.
+#[derive(Clone)]
+pub struct OAuthTokens {
+    /// Sent with requests.
+    pub access: SecretString,
+    /// Brings the next access token. `None`: a person has to consent again.
+    pub refresh: Option<SecretString>,
+    /// The private key that the tokens are bound to (RFC 9449), as the protocol writes it.
+    pub dpop_key: Option<SecretString>,
+    /// The client that the consent was given to.
+    pub client: TokenClient,
+    /// What the provider's URLs need, such as a domain.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// The client that tokens were given to. No other one can renew them.
+#[derive(Clone)]
+pub struct TokenClient {
+    /// Its id.
+    pub id: String,
+    /// Its secret, where it was registered for this consent alone; else the configuration has it.
+    pub secret: Option<SecretString>,
 }
 
 impl CredentialSecret {
@@ -97,6 +136,8 @@ impl CredentialSecret {
             Self::Token(_) => CredentialKind::ApiKey,
             Self::Basic { .. } => CredentialKind::Basic,
             Self::KeyPair { .. } => CredentialKind::KeyPair,
+            Self::OAuth(_) => CredentialKind::Oauth2,
+            Self::ClientCredentials { .. } => CredentialKind::ClientCredentials,
         }
     }
 
@@ -143,12 +184,36 @@ impl CredentialSecret {
                 header("key", key)?;
                 sent("secret", secret, false)
             }
+            Self::OAuth(tokens) => {
+                header("access token", &tokens.access)?;
+                for (part, text) in [
+                    ("refresh token", &tokens.refresh),
+                    ("DPoP key", &tokens.dpop_key),
+                    ("client secret", &tokens.client.secret),
+                ] {
+                    text.as_ref()
+                        .map_or(Ok(()), |text| sent(part, text, false))?;
+                }
+                public_parts(&tokens.client.id, &tokens.variables)
+            }
+            Self::ClientCredentials {
+                id,
+                secret,
+                access,
+                variables,
+            } => {
+                sent("client secret", secret, false)?;
+                if let Some(access) = access {
+                    header("access token", access)?;
+                }
+                public_parts(id, variables)
+            }
         }
     }
 
-    /// The secret as a grant carries it.
-    pub(crate) fn grant(&self) -> GrantSecret {
-        match self {
+    /// The secret as a grant carries it; `None` for a client that was not exchanged for a token yet.
+    pub(crate) fn grant(&self) -> Option<GrantSecret> {
+        Some(match self {
             Self::Token(token) => GrantSecret::Token(token.clone()),
             Self::Basic { username, password } => {
                 let (username, password) = (username.expose_secret(), password.expose_secret());
@@ -164,22 +229,90 @@ impl CredentialSecret {
                 key: key.clone(),
                 secret: secret.clone(),
             },
+            Self::OAuth(tokens) => GrantSecret::Token(tokens.access.clone()),
+            Self::ClientCredentials { access, .. } => GrantSecret::Token(access.clone()?),
+        })
+    }
+
+    /// Whether there is something to send already.
+    pub(crate) fn has_access(&self) -> bool {
+        !matches!(self, Self::ClientCredentials { access: None, .. })
+    }
+
+    /// What the next access token is asked for with, where there is such a thing.
+    pub(crate) fn renewed_with(&self) -> Option<&SecretString> {
+        match self {
+            Self::OAuth(tokens) => tokens.refresh.as_ref(),
+            Self::ClientCredentials { secret, .. } => Some(secret),
+            Self::Token(_) | Self::Basic { .. } | Self::KeyPair { .. } => None,
         }
     }
 
-    /// The parts in the order in which [`CredentialSecret::from_parts`] takes them.
-    pub(crate) fn parts(&self) -> Vec<&str> {
+    /// What is sealed. The first kinds are their parts, in the order in which [`CredentialSecret::from_parts`] takes
+    /// them; the later ones, with parts that may be missing, are names with values by turns.
+    pub(crate) fn parts(&self) -> Vec<Cow<'_, str>> {
         match self {
-            Self::Token(token) => vec![token.expose_secret()],
+            Self::Token(token) => vec![token.expose_secret().into()],
             Self::Basic { username, password } => {
-                vec![username.expose_secret(), password.expose_secret()]
+                vec![
+                    username.expose_secret().into(),
+                    password.expose_secret().into(),
+                ]
             }
-            Self::KeyPair { key, secret } => vec![key.expose_secret(), secret.expose_secret()],
+            Self::KeyPair { key, secret } => {
+                vec![key.expose_secret().into(), secret.expose_secret().into()]
+            }
+            Self::OAuth(tokens) => named_parts(
+                &[
+                    (ACCESS, Some(&tokens.access)),
+                    (REFRESH, tokens.refresh.as_ref()),
+                    (DPOP_KEY, tokens.dpop_key.as_ref()),
+                    (CLIENT_SECRET, tokens.client.secret.as_ref()),
+                ],
+                &tokens.client.id,
+                &tokens.variables,
+            ),
+            Self::ClientCredentials {
+                id,
+                secret,
+                access,
+                variables,
+            } => named_parts(
+                &[(ACCESS, access.as_ref()), (CLIENT_SECRET, Some(secret))],
+                id,
+                variables,
+            ),
         }
     }
 
     /// The secret of a kind from its parts; `None` if they are not the parts of that kind.
     pub(crate) fn from_parts(kind: CredentialKind, parts: Vec<SecretString>) -> Option<Self> {
+        match kind {
+            CredentialKind::Oauth2 => {
+                let mut named = NamedParts::new(parts)?;
+                let tokens = OAuthTokens {
+                    access: named.take(ACCESS)?,
+                    refresh: named.take(REFRESH),
+                    dpop_key: named.take(DPOP_KEY),
+                    client: TokenClient {
+                        id: named.take(CLIENT_ID)?.expose_secret().to_owned(),
+                        secret: named.take(CLIENT_SECRET),
+                    },
+                    variables: named.variables()?,
+                };
+                return Some(Self::OAuth(tokens));
+            }
+            CredentialKind::ClientCredentials => {
+                let mut named = NamedParts::new(parts)?;
+                return Some(Self::ClientCredentials {
+                    id: named.take(CLIENT_ID)?.expose_secret().to_owned(),
+                    secret: named.take(CLIENT_SECRET)?,
+                    access: named.take(ACCESS),
+                    variables: named.variables()?,
+                });
+            }
+            CredentialKind::ApiKey | CredentialKind::Basic | CredentialKind::KeyPair => {}
+        }
         let mut parts = parts.into_iter();
         let (first, second, more) = (parts.next(), parts.next(), parts.next());
         match (kind, first, second, more) {
@@ -195,13 +328,101 @@ impl CredentialSecret {
     }
 }
 
+const ACCESS: &str = "access";
+const REFRESH: &str = "refresh";
+const DPOP_KEY: &str = "dpop_key";
+const CLIENT_ID: &str = "client_id";
+const CLIENT_SECRET: &str = "client_secret";
+/// Before the name of a variable.
+const VARIABLE: &str = "variable/";
+
+fn named_parts<'a>(
+    secrets: &[(&'a str, Option<&'a SecretString>)],
+    client: &'a str,
+    variables: &'a BTreeMap<String, String>,
+) -> Vec<Cow<'a, str>> {
+    let mut parts = vec![CLIENT_ID.into(), client.into()];
+    for (name, secret) in secrets {
+        if let Some(secret) = secret {
+            parts.extend([Cow::from(*name), secret.expose_secret().into()]);
+        }
+    }
+    for (name, value) in variables {
+        parts.extend([format!("{VARIABLE}{name}").into(), value.as_str().into()]);
+    }
+    parts
+}
+
+/// Parts by their names. Each is taken once, and none may be left over: an older Holster must not drop on the next
+/// refresh what a newer one wrote.
+struct NamedParts(BTreeMap<String, SecretString>);
+
+impl NamedParts {
+    fn new(parts: Vec<SecretString>) -> Option<Self> {
+        let mut named = BTreeMap::new();
+        let mut parts = parts.into_iter();
+        while let Some(name) = parts.next() {
+            let twice = named.insert(name.expose_secret().to_owned(), parts.next()?);
+            if twice.is_some() {
+                return None;
+            }
+        }
+        Some(Self(named))
+    }
+
+    fn take(&mut self, name: &str) -> Option<SecretString> {
+        self.0.remove(name)
+    }
+
+    /// What is left: variables, and nothing else.
+    fn variables(self) -> Option<BTreeMap<String, String>> {
+        let variable = |(name, value): (String, SecretString)| {
+            let name = name.strip_prefix(VARIABLE)?.to_owned();
+            Some((name, value.expose_secret().to_owned()))
+        };
+        self.0.into_iter().map(variable).collect()
+    }
+}
+
+/// What is no secret, but is kept and sent with one.
+fn public_parts(client: &str, variables: &BTreeMap<String, String>) -> Result<(), InvalidSecret> {
+    if client.is_empty() {
+        return Err(InvalidSecret::Empty("client id"));
+    }
+    let fits = |text: &str| text.len() <= MAX_PART;
+    if !fits(client) {
+        return Err(InvalidSecret::TooLong("client id"));
+    }
+    if !variables
+        .iter()
+        .all(|(name, value)| fits(name) && fits(value))
+    {
+        return Err(InvalidSecret::TooLong("value of a variable"));
+    }
+    Ok(())
+}
+
 impl fmt::Debug for CredentialSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token(_) => "Token([redacted])",
             Self::Basic { .. } => "Basic([redacted])",
             Self::KeyPair { .. } => "KeyPair([redacted])",
+            Self::OAuth(_) => "OAuth([redacted])",
+            Self::ClientCredentials { .. } => "ClientCredentials([redacted])",
         })
+    }
+}
+
+impl fmt::Debug for OAuthTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OAuthTokens([redacted])")
+    }
+}
+
+impl fmt::Debug for TokenClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenClient([redacted])")
     }
 }
 

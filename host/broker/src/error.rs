@@ -1,6 +1,7 @@
 //! Why the broker cannot do what it was asked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use holster_types::{ProfileName, ProviderId};
 
@@ -24,12 +25,41 @@ pub enum BrokerError {
         similar: Option<ProviderId>,
     },
     #[error(
-        "there is no profile `{profile}`, but {}; `holster auth add PROVIDER --profile {profile}` makes it",
+        "there is no profile `{profile}`, but {}; `holster auth connect PROVIDER --profile {profile}` makes it",
         known_profiles(.known)
     )]
     UnknownProfile {
         profile: ProfileName,
         known: Vec<ProfileName>,
+    },
+    #[error(
+        "profile `{profile}` has no `{provider}` account; connect one with \
+         `holster auth connect {provider} --profile {profile}`"
+    )]
+    NoAccount {
+        profile: ProfileName,
+        provider: ProviderId,
+    },
+    #[error("the secret of the client for `{provider}` cannot be read: {detail}")]
+    ClientSecret {
+        provider: ProviderId,
+        detail: String,
+    },
+    #[error(transparent)]
+    Renewal(Arc<VaultError>),
+    #[error("`{provider}` cannot be connected here: {}", .closed.join("; "))]
+    NoWay {
+        provider: ProviderId,
+        closed: Vec<String>,
+    },
+    #[error(
+        "the variable `{name}` of `{provider}` in profile `{profile}` is not what it may be: {reason}"
+    )]
+    Variable {
+        profile: ProfileName,
+        provider: ProviderId,
+        name: String,
+        reason: String,
     },
     #[error("`{provider}` takes no {kind} credential; it takes {}", kinds(.accepted))]
     KindNotAccepted {
@@ -77,11 +107,19 @@ fn did_you_mean(similar: Option<&ProviderId>, otherwise: &str) -> String {
 }
 
 fn known_profiles(known: &[ProfileName]) -> String {
-    let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+    match known.len() {
+        0 => "none at all".to_owned(),
+        1 => format!("only {}", listed(known)),
+        _ => listed(known),
+    }
+}
+
+/// The names, as a sentence lists them.
+pub(crate) fn listed(profiles: &[ProfileName]) -> String {
+    let names: Vec<_> = profiles.iter().map(|name| format!("`{name}`")).collect();
     match names.as_slice() {
-        [] => "none at all".to_owned(),
-        [only] => format!("only {only}"),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
     }
 }
 

@@ -8,29 +8,42 @@
 
 mod broker;
 mod configured;
+mod connection;
 mod credential;
 mod error;
+mod oauth;
 mod private;
 mod provider;
 mod providers;
+mod random;
 mod resolve;
+mod secret_text;
 mod vault;
 
 pub use broker::{Broker, BrokerSettings, Owner};
-pub use configured::{ConfiguredCredential, ConfiguredSecret, SecretSource, Username};
+pub use configured::{
+    ConfiguredClient, ConfiguredCredential, ConfiguredSecret, SecretSource, Username,
+};
+pub use connection::{
+    Begun, Browser, Callback, Choice, ChoiceError, ChosenWay, ConnectAddress, ConnectPage,
+    Connection, ConnectionState, DeviceCode, Disconnected, Field, NewConnection, Stage, Way,
+};
 pub use credential::{
     Added, CredentialKind, CredentialSecret, CredentialSummary, InvalidSecret, NewCredential,
-    ProfileSummary, Source,
+    OAuthTokens, ProfileSummary, Source, TokenClient,
 };
 pub use error::BrokerError;
+pub use oauth::OAuthError;
 pub use provider::{
     BodyFormat, ClientAuth, Date, DocUrl, HeaderName, Identity, Inject, InvalidText, JsonPointer,
-    OAuth, Pkce, Provider, Redirect, ResponsePointers, Rotation, UrlTemplate, Variable,
+    OAuth, Pkce, Provider, Redirect, RefreshPointers, Registration, ResponsePointers, Revocation,
+    RevokeAuth, RevokeBody, RevokeMethod, RevokedToken, Rotation, UrlTemplate, Variable,
     VariableName,
 };
-pub use providers::{ProviderError, ProviderOrigin, Providers};
+pub use providers::{ProviderError, ProviderOrigin, ProviderReport, Providers};
 pub use resolve::{Missing, Reason, Unmet};
 pub use vault::{
-    EnvironmentKey, KeeperRecord, Key as VaultKey, KeyFile, KeyFileError, KeyKeeper, Passphrase,
+    EnvironmentKey, ExportFor, ImportWith, Imported, ImportedCredential, KeeperRecord,
+    Key as VaultKey, KeyFile, KeyFileError, KeyKeeper, KeyRotation, Keyring, Passphrase,
     RowProblem, Vault, VaultError, VaultReport,
 };

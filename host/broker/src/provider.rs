@@ -15,6 +15,12 @@ use crate::{BrokerError, CredentialKind};
 
 const AUTHORIZATION: &str = "Authorization";
 
+/// What `revoke_url` may name besides the account's variables.
+pub(crate) const CLIENT_ID: &str = "client_id";
+
+/// Where the browser came back to: kept among an account's variables where `refresh_redirect` asks for it.
+pub(crate) const REDIRECT_URI: &str = "redirect_uri";
+
 /// A service that issues credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -117,29 +123,72 @@ pub struct Variable {
     /// What it may look like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,
+    /// The only hosts that an address may have with it. Needed where it is the end of a host to which a client's
+    /// secret goes, since whoever sets it chooses who gets that secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostPattern>,
+    /// All that it may be. Left out where it may be anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
     /// What it is where nobody says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
 }
 
+impl Variable {
+    /// Whether it may be this; the error says what else it may be.
+    pub(crate) fn admit(&self, value: &str) -> Result<(), String> {
+        if self.values.is_empty() || self.values.iter().any(|known| known == value) {
+            return Ok(());
+        }
+        Err(format!("it is one of `{}`", self.values.join("`, `")))
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let listed = |value: &Option<String>| value.iter().all(|value| self.admit(value).is_ok());
+        if !listed(&self.default) || !listed(&self.example) {
+            return Err("its `default` and its `example` are among its `values`");
+        }
+        Ok(())
+    }
+}
+
 /// An OAuth 2 authorisation server, with its quirks. What is left out is as the RFCs have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a quirk that a vendor has or not"
+)]
 pub struct OAuth {
     /// Where the person consents. Left out where only client credentials are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorize_url: Option<UrlTemplate>,
-    /// Where codes are exchanged.
-    pub token_url: UrlTemplate,
+    /// Where codes are exchanged. Left out where `issuer` is to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_url: Option<UrlTemplate>,
     /// Where tokens are refreshed, if not at `token_url`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_url: Option<UrlTemplate>,
-    /// Where tokens are revoked (RFC 7009, or the vendor's own).
+    /// Where tokens are revoked (RFC 7009, or the vendor's own). `{client_id}` in it stands for the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke_url: Option<UrlTemplate>,
     /// Where the device flow begins (RFC 8628).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_url: Option<UrlTemplate>,
+    /// Where the parameters of an authorisation are left beforehand (RFC 9126). Used wherever it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub par_url: Option<UrlTemplate>,
+    /// Where clients register (RFC 7591).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_url: Option<UrlTemplate>,
+    /// Whether a client that the configuration does not name may register itself.
+    #[serde(default)]
+    pub registration: Registration,
+    /// Whether `issuer` is asked for what this table leaves out (RFC 8414, OpenID Connect Discovery). It always is
+    /// where `token_url` is left out.
+    #[serde(default)]
+    pub discover: bool,
     /// The issuer, compared byte for byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<UrlTemplate>,
@@ -158,6 +207,9 @@ pub struct OAuth {
     /// The parameter that carries scopes. Default `scope`.
     #[serde(default = "scope_param")]
     pub scope_param: String,
+    /// The parameter that carries scopes when the device flow begins, if not `scope_param`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_scope_param: Option<String>,
     /// What stands between two scopes. Default a space.
     #[serde(default = "scope_separator")]
     pub scope_separator: String,
@@ -173,9 +225,27 @@ pub struct OAuth {
     /// Further headers of requests to the token endpoint.
     #[serde(default)]
     pub token_headers: BTreeMap<HeaderName, String>,
+    /// Whether tokens are bound to a key of ours (RFC 9449).
+    #[serde(default)]
+    pub dpop: bool,
+    /// The API that the tokens are for (RFC 8707).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<UrlTemplate>,
+    /// How a request to `revoke_url` is written.
+    #[serde(default)]
+    pub revoke: Revocation,
     /// Where things stand in the token endpoint's answer.
     #[serde(default)]
     pub response: ResponsePointers,
+    /// Where things stand in the answer to a refresh, if not as in `response`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_response: Option<RefreshPointers>,
+    /// Whether a refresh repeats the `redirect_uri` of the consent.
+    #[serde(default)]
+    pub refresh_redirect: bool,
+    /// After how many seconds an access token is renewed, where the answer does not say how long it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed_lifetime_s: Option<u64>,
     /// What becomes of a refresh token when it is used.
     #[serde(default)]
     pub rotation: Rotation,
@@ -233,6 +303,103 @@ pub enum BodyFormat {
     Json,
 }
 
+/// Whether a client may register itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// The operator registers it with the vendor.
+    #[default]
+    Manual,
+    /// By a request of its own (RFC 7591).
+    Dynamic,
+}
+
+/// How a request that revokes a token is written. What is left out is as RFC 7009 has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Revocation {
+    /// Default `post`.
+    pub method: RevokeMethod,
+    /// How it shows who may revoke. Default as at the token endpoint.
+    pub auth: RevokeAuth,
+    /// What it carries. Default a form.
+    pub body: RevokeBody,
+    /// The parameter that carries the token. Default `token`.
+    pub param: String,
+    /// Which token is revoked. Default the refresh token where there is one, with which the access token ends.
+    pub token: RevokedToken,
+    /// What the provider says, where its errors stand, of a token that has ended already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<String>,
+}
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Self {
+            method: RevokeMethod::default(),
+            auth: RevokeAuth::default(),
+            body: RevokeBody::default(),
+            param: "token".to_owned(),
+            token: RevokedToken::default(),
+            ended: Vec::new(),
+        }
+    }
+}
+
+/// The method of a request that revokes a token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokeMethod {
+    /// POST.
+    #[default]
+    Post,
+    /// DELETE.
+    Delete,
+}
+
+/// How a request that revokes a token shows who may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokeAuth {
+    /// As the client does at the token endpoint.
+    #[default]
+    Client,
+    /// The client, by HTTP Basic.
+    Basic,
+    /// The client, by parameters of the body.
+    Post,
+    /// The id of the client alone, as a parameter of the body.
+    ClientId,
+    /// The access token itself, as a bearer token.
+    Bearer,
+    /// Not at all: who has the token may revoke it.
+    None,
+}
+
+/// What a request that revokes a token carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokeBody {
+    /// `application/x-www-form-urlencoded`.
+    #[default]
+    Form,
+    /// `application/json`.
+    Json,
+    /// Nothing.
+    Empty,
+}
+
+/// Which token is revoked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedToken {
+    /// The refresh token; the access token where there is no other.
+    #[default]
+    Refresh,
+    /// The access token, where the other ends with it or cannot be revoked.
+    Access,
+}
+
 /// What becomes of a refresh token when it is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -253,10 +420,12 @@ pub enum Redirect {
     /// `http://127.0.0.1` with any port (RFC 8252 §7.3).
     #[default]
     LoopbackIp,
-    /// `http://localhost`, and not the address.
+    /// `http://localhost` with any port, and not the address.
     Localhost,
     /// The registered port of the loopback address and no other.
     FixedPort,
+    /// The registered port of `localhost` and no other.
+    LocalhostFixedPort,
     /// A public address alone.
     HttpsOnly,
 }
@@ -275,6 +444,12 @@ pub struct ResponsePointers {
     pub scope: JsonPointer,
     /// What is there only if it failed, also with HTTP 200. Default `/error`.
     pub error: JsonPointer,
+    /// What the provider says there for a refresh token that has ended, besides `invalid_grant`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<String>,
+    /// What else is kept of the account, by the name of the variable that it becomes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, JsonPointer>,
 }
 
 impl Default for ResponsePointers {
@@ -286,8 +461,28 @@ impl Default for ResponsePointers {
             expires_in: pointer("expires_in"),
             scope: pointer("scope"),
             error: pointer("error"),
+            ended: Vec::new(),
+            variables: BTreeMap::new(),
         }
     }
+}
+
+/// Where things stand in the answer to a refresh, as JSON pointers. What is left out stands where `response` has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RefreshPointers {
+    /// The access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<JsonPointer>,
+    /// The refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<JsonPointer>,
+    /// Seconds until it expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<JsonPointer>,
+    /// The scopes that are still granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<JsonPointer>,
 }
 
 /// How the account's label is found: a request with the credential, and a place in its answer.
@@ -298,6 +493,12 @@ pub struct Identity {
     pub url: UrlTemplate,
     /// Where the label stands in the answer.
     pub pointer: JsonPointer,
+    /// The kinds of credentials that may ask. Default all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<CredentialKind>,
+    /// How this request carries a token or a key, where that is not as others carry it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inject: Option<Inject>,
     /// Further headers of the request.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<HeaderName, String>,
@@ -367,13 +568,10 @@ impl Provider {
                     "it needs `oauth2` or `client_credentials` among `kinds`".to_owned(),
                 ));
             }
-            Some(oauth)
-                if oauth.authorize_url.is_none()
-                    && self.kinds.contains(&CredentialKind::Oauth2) =>
-            {
-                return Err(("oauth", "`oauth2` needs an `authorize_url`".to_owned()));
-            }
-            _ => {}
+            Some(oauth) => oauth
+                .check(self.kinds.contains(&CredentialKind::Oauth2))
+                .map_err(|message| ("oauth", message.to_owned()))?,
+            None => {}
         }
         self.inject
             .check()
@@ -383,17 +581,58 @@ impl Provider {
                 .check()
                 .map_err(|message| ("inject_key", message.to_owned()))?;
         }
+        if let Some(inject) = self
+            .identity
+            .iter()
+            .find_map(|identity| identity.inject.as_ref())
+        {
+            inject
+                .check()
+                .map_err(|message| ("identity", message.to_owned()))?;
+        }
+        for (name, variable) in &self.variables {
+            if [CLIENT_ID, REDIRECT_URI].contains(&name.as_str()) {
+                return Err(("variables", format!("`{name}` has a meaning of its own")));
+            }
+            variable
+                .check()
+                .map_err(|message| ("variables", format!("`{name}`: {message}")))?;
+        }
         for url in self.urls() {
             for name in url.variables() {
-                if !self.variables.contains_key(name) {
+                if name == CLIENT_ID && self.is_revoke_url(url) {
+                    continue;
+                }
+                let Some(variable) = self.variables.get(name) else {
                     return Err((
                         "variables",
                         format!("`{{{name}}}` in {url} is not described here"),
+                    ));
+                };
+                let anything = variable.hosts.is_empty() && variable.values.is_empty();
+                if self.oauth.is_some() && anything && url.ends_host_with(name) {
+                    return Err((
+                        "variables",
+                        format!(
+                            "`{{{name}}}` ends the host of {url}, so `hosts` or `values` has to say what it may name"
+                        ),
                     ));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether an address has that variable in it.
+    pub(crate) fn names(&self, variable: &str) -> bool {
+        self.urls()
+            .any(|url| url.variables().any(|name| name == variable))
+    }
+
+    fn is_revoke_url(&self, url: &UrlTemplate) -> bool {
+        self.oauth
+            .as_ref()
+            .is_some_and(|oauth| oauth.revoke_url.as_ref() == Some(url))
     }
 
     fn urls(&self) -> impl Iterator<Item = &UrlTemplate> {
@@ -404,15 +643,91 @@ impl Provider {
                 refresh_url,
                 revoke_url,
                 device_url,
+                par_url,
+                registration_url,
                 issuer,
+                resource,
                 ..
             } = oauth;
-            [authorize_url, refresh_url, revoke_url, device_url, issuer]
-                .into_iter()
-                .flatten()
-                .chain(std::iter::once(token_url))
+            [
+                authorize_url,
+                token_url,
+                refresh_url,
+                revoke_url,
+                device_url,
+                par_url,
+                registration_url,
+                issuer,
+                resource,
+            ]
+            .into_iter()
+            .flatten()
         });
         oauth.chain(self.identity.iter().map(|identity| &identity.url))
+    }
+}
+
+impl OAuth {
+    /// Whether the issuer is asked for what the table leaves out.
+    pub(crate) fn discovers(&self) -> bool {
+        self.discover || self.token_url.is_none()
+    }
+
+    /// Where things stand in the answer to a refresh.
+    pub(crate) fn refreshed(&self) -> ResponsePointers {
+        let mut pointers = self.response.clone();
+        if let Some(own) = self.refresh_response.clone() {
+            for (pointer, own) in [
+                (&mut pointers.access_token, own.access_token),
+                (&mut pointers.refresh_token, own.refresh_token),
+                (&mut pointers.expires_in, own.expires_in),
+                (&mut pointers.scope, own.scope),
+            ] {
+                if let Some(own) = own {
+                    *pointer = own;
+                }
+            }
+        }
+        pointers
+    }
+
+    fn check(&self, by_person: bool) -> Result<(), &'static str> {
+        if self.discovers() && self.issuer.is_none() {
+            return Err("give a `token_url`, or an `issuer` that is asked for it");
+        }
+        if by_person && !self.discovers() && self.authorize_url.is_none() {
+            return Err("`oauth2` needs an `authorize_url`");
+        }
+        if self.iss_expected && self.issuer.is_none() {
+            return Err("`iss_expected` needs an `issuer` to compare with");
+        }
+        if self.registration == Registration::Dynamic
+            && !self.discovers()
+            && self.registration_url.is_none()
+        {
+            return Err(
+                "`registration = \"dynamic\"` needs a `registration_url`, or `discover = true`",
+            );
+        }
+        if self.assumed_lifetime_s == Some(0) {
+            return Err("`assumed_lifetime_s` is at least 1");
+        }
+        if self.revoke != Revocation::default() && !self.discovers() && self.revoke_url.is_none() {
+            return Err("`revoke` needs a `revoke_url`");
+        }
+        if self.revoke.body == RevokeBody::Empty && self.revoke.auth != RevokeAuth::Bearer {
+            return Err(
+                "`revoke.body = \"empty\"` needs `revoke.auth = \"bearer\"`: no token is sent else",
+            );
+        }
+        let named = |name: &String| {
+            let reserved = [CLIENT_ID, REDIRECT_URI].contains(&name.as_str());
+            !name.is_empty() && !reserved && name.bytes().all(is_variable_byte)
+        };
+        if !self.response.variables.keys().all(named) {
+            return Err("a variable under `response.variables` has a name of `a-z _`");
+        }
+        Ok(())
     }
 }
 
@@ -519,6 +834,33 @@ impl UrlTemplate {
             .skip(1)
             .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
     }
+
+    /// The scheme with its slashes, the host with its port, and the rest.
+    pub(crate) fn split(&self) -> (&str, &str, &str) {
+        let host = self.0.find("://").map_or(0, |at| at + 3);
+        let rest = self.0[host..]
+            .find(['/', '?'])
+            .map_or(self.0.len(), |at| host + at);
+        (&self.0[..host], &self.0[host..rest], &self.0[rest..])
+    }
+
+    /// Whether the variable decides who owns the host: it does, unless a domain of the vendor's own follows it.
+    fn ends_host_with(&self, name: &str) -> bool {
+        let (_, host, _) = self.split();
+        let last = host
+            .rsplit_once('{')
+            .and_then(|(_, end)| end.split_once('}'));
+        last.is_some_and(|(last, rest)| {
+            let domain = rest
+                .strip_prefix('.')
+                .is_some_and(|rest| rest.contains('.'));
+            last == name && !domain
+        })
+    }
+}
+
+fn is_variable_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'_')
 }
 
 fn url_template(text: &str) -> bool {
@@ -527,10 +869,7 @@ fn url_template(text: &str) -> bool {
     filled.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
         match piece.split_once('}') {
-            Some((name, rest))
-                if !name.is_empty()
-                    && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_')) =>
-            {
+            Some((name, rest)) if !name.is_empty() && name.bytes().all(is_variable_byte) => {
                 filled.push('x');
                 filled.push_str(rest);
             }

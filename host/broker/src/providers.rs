@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use holster_types::{HostPattern, ProviderId};
 use serde::Serialize;
 
-use crate::BrokerError;
-use crate::provider::Provider;
+use crate::provider::{Pkce, Provider};
+use crate::{BrokerError, CredentialKind};
 
 /// The files in `providers/`: name and content.
 const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/providers.rs"));
@@ -45,6 +45,15 @@ pub enum ProviderOrigin {
     BuiltIn,
     /// The user's own.
     File(PathBuf),
+}
+
+/// What a file says, and what it leaves unsaid.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProviderReport {
+    /// The provider in the file.
+    pub provider: Provider,
+    /// What works less well than it could, each as a sentence without a full stop.
+    pub warnings: Vec<String>,
 }
 
 /// The catalogue of providers.
@@ -95,6 +104,20 @@ impl Providers {
         Ok(providers)
     }
 
+    /// Reads one file as it would be read from the folder of providers. May wait for a disk.
+    pub fn check_file(path: &Path) -> Result<ProviderReport, ProviderError> {
+        let provider = parse(path, &content(path)?)?;
+        let mut warnings = warnings(&provider);
+        let built_in = format!("{}.toml", provider.id);
+        if BUILT_IN.iter().any(|(name, _)| **name == built_in) {
+            warnings.push(format!(
+                "it takes the place of the `{}` that came with the program, as a whole",
+                provider.id
+            ));
+        }
+        Ok(ProviderReport { provider, warnings })
+    }
+
     /// The provider of that name. The error names the nearest.
     pub fn get(&self, id: &ProviderId) -> Result<&Provider, BrokerError> {
         self.find(id).ok_or_else(|| BrokerError::UnknownProvider {
@@ -126,6 +149,68 @@ impl Providers {
             .min()
             .map(|(_, known)| known.clone())
     }
+}
+
+/// What works less well than it could.
+fn warnings(provider: &Provider) -> Vec<String> {
+    let id = &provider.id;
+    let by_consent = provider.kinds.contains(&CredentialKind::Oauth2);
+    let oauth = provider.oauth.as_ref().filter(|_| by_consent);
+    let untold = oauth.is_some_and(|oauth| oauth.revoke_url.is_none() && !oauth.discovers());
+    let by_query = [Some(&provider.inject), provider.inject_key.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|inject| inject.query.is_some());
+    let mut found: Vec<_> = [
+        (
+            provider.hosts.is_empty(),
+            format!(
+                "it has no `hosts`, so its secret can be sent nowhere before the configuration names some under \
+                 `[providers.{id}]`"
+            ),
+        ),
+        (
+            provider.environment.is_empty(),
+            "it has no `environment`, so tools that read their environment do not find the secret"
+                .to_owned(),
+        ),
+        (
+            provider.identity.is_none(),
+            "it has no `[identity]`, so a list does not tell whose account it is, and a wrong secret is noticed \
+             only when it is used"
+                .to_owned(),
+        ),
+        (
+            untold,
+            "it has no `oauth.revoke_url`, so an account that is disconnected is forgotten here and lives on there"
+                .to_owned(),
+        ),
+        (
+            oauth.is_some_and(|oauth| oauth.pkce == Pkce::Refused),
+            "it refuses PKCE, so whoever gets hold of a code can use it".to_owned(),
+        ),
+        (
+            by_query,
+            "its secret travels in the query, where logs may keep it, and tools have to put it there themselves"
+                .to_owned(),
+        ),
+        (
+            provider.verified_on.is_none(),
+            "it has no `verified_on`, so nobody knows when it was last compared with what the vendor describes"
+                .to_owned(),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, warning)| is_so.then_some(warning))
+    .collect();
+    let unused = provider
+        .variables
+        .keys()
+        .filter(|name| !provider.names(name));
+    found.extend(unused.map(|name| {
+        format!("people are asked for the variable `{name}`, which no address has in it")
+    }));
+    found
 }
 
 /// The user's files, in the order of their names.
@@ -215,7 +300,6 @@ fn line_of_key(text: &str, key: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CredentialKind;
 
     /// The providers that a catalogue is expected to have.
     #[rustfmt::skip]
@@ -251,6 +335,54 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_checked_and_what_it_leaves_unsaid_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |name: &str, text: &str| {
+            let path = folder.path().join(format!("{name}.toml"));
+            std::fs::write(&path, text).unwrap();
+            Providers::check_file(&path)
+        };
+        let bare = "id = 'x1'\ntitle = 'X'\nkinds = ['oauth2']\ndoc_url = 'https://x.example/'\n\
+                    inject = { query = 'key' }\n[variables.site]\ntitle = 'S'\n[oauth]\npkce = 'refused'\n\
+                    authorize_url = 'https://x.example/a'\ntoken_url = 'https://x.example/t'\n";
+        let report = check("x1", bare).unwrap();
+        assert_eq!(report.provider.id, id("x1"));
+        let expected = [
+            "`hosts`",
+            "`environment`",
+            "`[identity]`",
+            "`oauth.revoke_url`",
+            "PKCE",
+            "the query",
+            "`verified_on`",
+            "`site`",
+        ];
+        assert_eq!(
+            report.warnings.len(),
+            expected.len(),
+            "{:?}",
+            report.warnings
+        );
+        for (warning, part) in report.warnings.iter().zip(expected) {
+            assert!(warning.contains(part), "`{part}` is not in: {warning}");
+        }
+        let (_, spotify) = BUILT_IN
+            .iter()
+            .find(|(name, _)| *name == "spotify.toml")
+            .unwrap();
+        let warnings = check("spotify", spotify).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("takes the place"), "{warnings:?}");
+        let error = check("x2", "id = 'x2'\ntitle = 7").unwrap_err().to_string();
+        assert!(error.contains("x2.toml, line 2"), "{error}");
+        let missing = Providers::check_file(&folder.path().join("none.toml"));
+        assert!(
+            matches!(missing, Err(ProviderError::Read { .. })),
+            "{missing:?}"
+        );
+    }
+
+    #[test]
     fn a_provider_without_hosts_says_why() {
         for (name, text) in BUILT_IN {
             if text.contains("hosts = []") {
@@ -280,13 +412,25 @@ mod tests {
         );
     }
 
+    /// Each file, after a common head, is refused with all of these parts in the error.
+    fn assert_refused(cases: &[(&str, &[&str])]) {
+        const HEAD: &str = "id = 'x'\ntitle = 'X'\ndoc_url = 'https://x.example/'\n";
+        for (rest, parts) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("x.toml"), format!("{HEAD}{rest}")).unwrap();
+            let error = read(folder.path()).unwrap_err().to_string();
+            for part in ["x.toml, line "].iter().chain(*parts) {
+                assert!(error.contains(part), "`{part}` is not in: {error}");
+            }
+        }
+    }
+
     #[test]
     fn an_error_in_a_file_names_the_file_the_line_and_what_is_allowed() {
-        const HEAD: &str = "id = 'x'\ntitle = 'X'\ndoc_url = 'https://x.example/'\n";
-        for (rest, parts) in [
+        assert_refused(&[
             (
                 "kinds = ['api_key']\nhost = []",
-                &["line 5", "unknown field `host`", "`hosts`"][..],
+                &["line 5", "unknown field `host`", "`hosts`"],
             ),
             (
                 "kinds = ['token']",
@@ -333,14 +477,77 @@ mod tests {
                 &["`{d}`"],
             ),
             ("kinds = [", &["line 4"]),
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join("x.toml"), format!("{HEAD}{rest}")).unwrap();
-            let error = read(folder.path()).unwrap_err().to_string();
-            for part in ["x.toml, line "].iter().chain(parts) {
-                assert!(error.contains(part), "`{part}` is not in: {error}");
-            }
-        }
+        ]);
+    }
+
+    #[test]
+    fn fields_that_do_not_agree_are_refused_with_what_is_missing() {
+        assert_refused(&[
+            (
+                "kinds = ['oauth2']\n[oauth]\nauthorize_url = 'https://x.example/'",
+                &["line 5", "`token_url`", "`issuer`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\ndiscover = true",
+                &["line 5", "`issuer`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nauthorize_url = 'https://x.example/'\ntoken_url = 'https://x.example/'\niss_expected = true",
+                &["line 5", "`iss_expected`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nauthorize_url = 'https://x.example/'\ntoken_url = 'https://x.example/'\nregistration = 'dynamic'",
+                &["line 5", "`registration_url`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://x.example'\nresponse = { variables = { 'A B' = '/a' } }",
+                &["line 5", "`response.variables`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://x.example'\nassumed_lifetime_s = 0",
+                &["line 5", "`assumed_lifetime_s`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://x.example'\nrevoke = { body = 'empty' }",
+                &["line 5", "`revoke.auth"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nauthorize_url = 'https://x.example/'\ntoken_url = 'https://x.example/'\nrevoke = { auth = 'none' }",
+                &["line 5", "`revoke_url`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://x.example'\nresponse = { variables = { redirect_uri = '/a' } }",
+                &["line 5", "`response.variables`"],
+            ),
+            (
+                "kinds = ['api_key']\n[variables.redirect_uri]\ntitle = 'R'",
+                &["line 5", "`redirect_uri`"],
+            ),
+            (
+                "kinds = ['api_key']\n[variables.d]\ntitle = 'D'\nvalues = ['a']\ndefault = 'b'",
+                &["line 5", "`d`", "`values`"],
+            ),
+            (
+                "kinds = ['api_key']\n[identity]\nurl = 'https://x.example/'\npointer = '/a'\ninject = { query = 'a', scheme = 'b' }",
+                &["line 5", "stands alone"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://x.example/{client_id}'",
+                &["`{client_id}`", "not described"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://login.{d}/'\n[variables.d]\ntitle = 'D'",
+                &["line 7", "`hosts`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://{d}.example/'\n[variables.d]\ntitle = 'D'",
+                &["line 7", "`hosts`"],
+            ),
+            (
+                "kinds = ['oauth2']\n[oauth]\nissuer = 'https://{d}x.example.com/'\n[variables.d]\ntitle = 'D'",
+                &["line 7", "`hosts`"],
+            ),
+        ]);
     }
 
     #[test]

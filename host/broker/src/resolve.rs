@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use holster_types::{ProfileName, ProviderId, Scopes};
+use holster_types::{ConnectionId, ProfileName, ProviderId, Scopes};
 use serde::Serialize;
 
 /// The requirements of a tool that no credential serves; never empty.
@@ -19,6 +19,13 @@ impl Unmet {
     /// What is missing, one entry for each provider, in the order of the requirements.
     pub fn missing(&self) -> &[Missing] {
         &self.missing
+    }
+
+    /// Whether something is missing only because it was not said which account is meant.
+    pub fn is_ambiguous(&self) -> bool {
+        self.missing
+            .iter()
+            .any(|missing| matches!(missing.reason, Reason::Ambiguous { .. }))
     }
 }
 
@@ -48,8 +55,11 @@ pub struct Missing {
     /// Why there is no grant.
     #[serde(flatten)]
     pub reason: Reason,
-    /// What a person can do, as part of a sentence: ``run `holster auth add slack --profile work` ``.
+    /// What a person can do, as part of a sentence: ``run `holster auth connect slack --profile work` ``.
     pub remedy: String,
+    /// The connection that was begun for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionId>,
 }
 
 impl fmt::Display for Missing {
@@ -61,7 +71,10 @@ impl fmt::Display for Missing {
             remedy,
             ..
         } = self;
-        write!(f, "`{provider}` for profile `{profile}` {reason}; {remedy}")
+        match reason {
+            Reason::Ambiguous { .. } => write!(f, "`{provider}` {reason}; {remedy}"),
+            _ => write!(f, "`{provider}` for profile `{profile}` {reason}; {remedy}"),
+        }
     }
 }
 
@@ -71,6 +84,11 @@ impl fmt::Display for Missing {
 pub enum Reason {
     /// The profile has no account there.
     NotConnected,
+    /// Several profiles have an account there, and nothing says which is meant.
+    Ambiguous {
+        /// The profiles.
+        profiles: Vec<ProfileName>,
+    },
     /// The account was not given all that the tool needs.
     LacksScopes {
         /// The scopes that the credential does not have.
@@ -81,6 +99,15 @@ pub enum Reason {
         /// When it ended, in seconds since the Unix epoch.
         at: u64,
     },
+    /// The provider no longer accepts the credential and will not renew it.
+    Ended,
+    /// The access token is over, and there is no other one yet.
+    NotRenewed {
+        /// Why not.
+        detail: String,
+    },
+    /// No access token was fetched yet with the client's id and secret.
+    NoToken,
     /// There is a credential, but it cannot be read.
     Unreadable {
         /// What is wrong with the variable, the file or the row of the vault.
@@ -92,11 +119,19 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotConnected => f.write_str("is not connected"),
+            Self::Ambiguous { profiles } => write!(
+                f,
+                "could be served by the profiles {}",
+                crate::error::listed(profiles)
+            ),
             Self::LacksScopes { missing } if missing.len() == 1 => {
                 write!(f, "lacks the scope {missing}")
             }
             Self::LacksScopes { missing } => write!(f, "lacks the scopes {missing}"),
             Self::Expired { .. } => f.write_str("has expired"),
+            Self::Ended => f.write_str("was ended by the provider"),
+            Self::NotRenewed { detail } => write!(f, "has expired, and {detail}"),
+            Self::NoToken => f.write_str("has no access token yet"),
             Self::Unreadable { detail } => write!(f, "cannot be read: {detail}"),
         }
     }

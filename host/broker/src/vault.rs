@@ -9,10 +9,15 @@
 //! backup.
 
 mod cipher;
+mod connections;
+mod journal;
 mod keeper;
+mod refresh;
+mod rotate;
 mod store;
+mod transfer;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,15 +27,20 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use cipher::Key;
+pub(crate) use connections::{Digest, Found};
 pub(crate) use keeper::keeper_from_environment;
-pub use keeper::{EnvironmentKey, KeeperRecord, KeyFile, KeyKeeper, Passphrase};
+pub use keeper::{EnvironmentKey, KeeperRecord, KeyFile, KeyKeeper, Keyring, Passphrase};
+pub use rotate::KeyRotation;
+pub use transfer::{ExportFor, ImportWith, Imported, ImportedCredential};
 
 use crate::Owner;
 use crate::credential::{
     Added, CredentialKind, CredentialSecret, CredentialSummary, NewCredential, Source,
 };
 use crate::private::PrivateFileError;
-use store::{Store, StoredRow};
+use refresh::Refreshes;
+pub(crate) use refresh::{Renew, RenewError, RenewFailure, RenewPolicy, Renewed};
+use store::{Reader, Store, StoredRow};
 
 /// The vault's folder in the data folder.
 const FOLDER: &str = "vault";
@@ -103,11 +113,13 @@ pub enum VaultError {
     KeyFileContent { path: PathBuf },
     #[error(
         "the variable `{name}` does not hold what it should: `HOLSTER_VAULT_KEY` is 32 bytes in base64, as \
-             `openssl rand -base64 32` makes them, and `HOLSTER_VAULT_PASSPHRASE` is text"
+             `openssl rand -base64 32` makes them, `HOLSTER_VAULT_PASSPHRASE` is text, and \
+             `HOLSTER_VAULT_KEYRING` is 1 or 0"
     )]
     KeyVariable { name: &'static str },
     #[error(
-        "`HOLSTER_VAULT_KEY` and `HOLSTER_VAULT_PASSPHRASE` are both set; unset the one that is not the vault's"
+        "more than one of `HOLSTER_VAULT_KEY`, `HOLSTER_VAULT_PASSPHRASE` and `HOLSTER_VAULT_KEYRING` are set; unset \
+         those that are not the vault's"
     )]
     TwoKeepers,
     #[error("a passphrase for the vault has at least 12 characters")]
@@ -117,6 +129,12 @@ pub enum VaultError {
              is not enough memory"
     )]
     Derivation,
+    #[error("the system's keyring does not serve: {0}")]
+    Keyring(String),
+    #[error("the credentials cannot be exported: {0}")]
+    Export(String),
+    #[error("the file cannot be imported: {0}")]
+    Import(String),
     #[error("the `{provider}` credential of profile `{profile}` {problem}")]
     Row {
         profile: ProfileName,
@@ -186,6 +204,12 @@ pub(crate) struct Held {
     pub(crate) account: Option<String>,
     pub(crate) scopes: Option<Scopes>,
     pub(crate) expires_at: Option<u64>,
+    /// Seconds since the Unix epoch.
+    pub(crate) written_at: u64,
+    /// Grows with every write; 0 for what the configuration names.
+    pub(crate) generation: i64,
+    /// Whether the provider has said that it will not renew it.
+    pub(crate) ended: bool,
 }
 
 /// What a look at the whole vault found.
@@ -210,6 +234,7 @@ pub struct Vault {
     opening: Mutex<()>,
     store: OnceLock<Store>,
     cache: RwLock<Cache>,
+    refreshes: Refreshes,
 }
 
 type CacheKey = (TenantId, ProfileName, ProviderId);
@@ -224,6 +249,18 @@ struct Cache {
     held: HashMap<CacheKey, Arc<Held>>,
     /// The newest generation that was seen of each credential.
     newest: HashMap<CacheKey, i64>,
+    /// What was renewed and could not be written yet, with the generation that it takes the place of.
+    unsaved: HashMap<CacheKey, (i64, Arc<Held>)>,
+}
+
+impl Cache {
+    /// What serves in place of `held`, as the database has it.
+    fn latest(&self, key: &CacheKey, held: Arc<Held>) -> Arc<Held> {
+        match self.unsaved.get(key) {
+            Some((old, unsaved)) if *old == held.generation => Arc::clone(unsaved),
+            _ => held,
+        }
+    }
 }
 
 impl Vault {
@@ -234,6 +271,7 @@ impl Vault {
             opening: Mutex::new(()),
             store: OnceLock::new(),
             cache: RwLock::default(),
+            refreshes: Refreshes::default(),
         }
     }
 
@@ -257,26 +295,67 @@ impl Vault {
             return Ok(None);
         };
         // Kept until what was read is remembered, or else a later reader's newer row would look like a rollback.
-        let mut reader = store.reader().await;
+        let mut reader = store.reader().await?;
         let version = reader.version().await?;
         if let Some((held, _)) = cached.filter(|_| known == Some(version)) {
             self.confirm(writes);
             return Ok(Some(held));
         }
+        let found = self.load(store, &mut reader, owner, &key).await?;
+        Ok(found.map(|(_, held)| self.latest(&key, held)))
+    }
+
+    /// The credential as the database has it now, with its row.
+    async fn read(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+    ) -> Result<Option<(&Store, StoredRow, Arc<Held>)>, VaultError> {
+        let Some(store) = self.existing().await? else {
+            return Ok(None);
+        };
+        let key = (
+            owner.tenant.clone(),
+            owner.profile.clone(),
+            provider.clone(),
+        );
+        let mut reader = store.reader().await?;
+        let found = self.load(store, &mut reader, owner, &key).await?;
+        Ok(found.map(|(row, held)| (store, row, held)))
+    }
+
+    /// Reads a credential and remembers it.
+    async fn load(
+        &self,
+        store: &Store,
+        reader: &mut Reader<'_>,
+        owner: &Owner,
+        key: &CacheKey,
+    ) -> Result<Option<(StoredRow, Arc<Held>)>, VaultError> {
+        let provider = &key.2;
         let failed = |problem| row_error(owner, provider, problem);
+        let (_, _, writes) = self.cached(key);
+        let version = reader.version().await?;
         let Some(row) = reader
             .row(owner, provider)
             .await?
             .transpose()
             .map_err(failed)?
         else {
-            self.forget(&key);
+            self.forget(key);
             return Ok(None);
         };
-        let held = Arc::new(store.unseal(&owner.tenant, &row).map_err(failed)?);
-        self.remember(key, version, writes, row.generation, &held)
+        let held = match store.unseal(&owner.tenant, &row) {
+            // It may be sealed with a key that is newer than the one that was asked for a moment ago.
+            Err(RowProblem::Altered) if reader.follow_rotation(store).await? => {
+                store.unseal(&owner.tenant, &row)
+            }
+            unsealed => unsealed,
+        };
+        let held = Arc::new(held.map_err(failed)?);
+        self.remember(key.clone(), version, writes, &held)
             .map_err(failed)?;
-        Ok(Some(held))
+        Ok(Some((row, held)))
     }
 
     /// Writes a credential, in place of the one before. Makes the vault if there is none.
@@ -287,11 +366,17 @@ impl Vault {
         credential: NewCredential,
     ) -> Result<Added, VaultError> {
         let store = self.made().await?;
-        let added = store
-            .put(owner, provider, &credential, seconds(now()))
-            .await;
+        let added = store.put(owner, provider, &credential, now()).await;
         self.has_written();
-        added
+        let (added, generation) = added?;
+        audit(
+            "stored",
+            owner,
+            provider,
+            credential.account.as_deref(),
+            generation,
+        );
+        Ok(added)
     }
 
     /// Deletes a credential; `false` if there was none.
@@ -305,7 +390,11 @@ impl Vault {
         };
         let removed = store.delete(owner, provider).await;
         self.has_written();
-        removed
+        let removed = removed?;
+        if let Some((account, generation)) = &removed {
+            audit("removed", owner, provider, account.as_deref(), *generation);
+        }
+        Ok(removed.is_some())
     }
 
     /// What may be shown of a tenant's credentials; a row that does not open comes with its problem.
@@ -316,7 +405,7 @@ impl Vault {
         let Some(store) = self.existing().await? else {
             return Ok(Vec::new());
         };
-        let mut reader = store.reader().await;
+        let mut reader = store.reader().await?;
         let mut listed = Vec::new();
         for row in reader.rows(tenant).await? {
             match row {
@@ -337,7 +426,48 @@ impl Vault {
         tenant: &TenantId,
     ) -> Result<Vec<(ProfileName, usize)>, VaultError> {
         match self.existing().await? {
-            Some(store) => store.reader().await.profiles(tenant).await,
+            Some(store) => store.reader().await?.profiles(tenant).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The profile that serves a provider where a call names none; `None` takes the choice back. Makes the vault if
+    /// there is none.
+    pub async fn set_default_profile(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        profile: Option<&ProfileName>,
+    ) -> Result<(), VaultError> {
+        let store = match profile {
+            Some(_) => self.made().await?,
+            None => match self.existing().await? {
+                Some(store) => store,
+                None => return Ok(()),
+            },
+        };
+        store.set_default_profile(tenant, provider, profile).await
+    }
+
+    /// The chosen profiles of a tenant, by provider. A choice that somebody else wrote into the database is left out.
+    pub async fn default_profiles(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
+        match self.existing().await? {
+            Some(store) => store.default_profiles(tenant).await,
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// The profiles of a tenant with a credential for the provider, sorted; ended ones count.
+    pub async fn holders(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Vec<ProfileName>, VaultError> {
+        match self.existing().await? {
+            Some(store) => store.reader().await?.holders(tenant, provider).await,
             None => Ok(Vec::new()),
         }
     }
@@ -353,8 +483,8 @@ impl Vault {
         let Some(store) = self.existing().await? else {
             return Ok(report);
         };
-        report.keeper = Some(store.keeper.to_string());
-        let mut reader = store.reader().await;
+        report.keeper = Some(store.unlocked().record.to_string());
+        let mut reader = store.reader().await?;
         report.problems = reader.integrity().await?;
         for tenant in reader.tenants().await? {
             let tenant = match tenant {
@@ -425,11 +555,19 @@ impl Vault {
     }
 
     fn summary(&self, store: &Store, tenant: &TenantId, row: StoredRow) -> CredentialSummary {
-        let problem = self.problem(store, tenant, &row).map(|problem| {
+        let problem = match (self.problem(store, tenant, &row), row.trouble) {
+            (Some(problem), _) => Some(problem.to_string()),
+            (None, Some(trouble)) => Some(trouble.to_string()),
+            (None, None) => None,
+        };
+        let problem = problem.map(|problem| {
             let (profile, provider) = (&row.profile, &row.provider);
-            format!(
-                "it {problem}; add it again with `holster auth add {provider} --profile {profile}`"
-            )
+            let again = if row.kind == CredentialKind::Oauth2.as_str() {
+                "connect it again with `holster auth connect"
+            } else {
+                "add it again with `holster auth add"
+            };
+            format!("it {problem}; {again} {provider} --profile {profile}`")
         });
         let time = |at: i64| u64::try_from(at).ok();
         CredentialSummary {
@@ -476,7 +614,10 @@ impl Vault {
             .fresh_until
             .is_some_and(|until| Instant::now() < until);
         (
-            cache.held.get(key).map(|held| (Arc::clone(held), fresh)),
+            cache
+                .held
+                .get(key)
+                .map(|held| (cache.latest(key, Arc::clone(held)), fresh)),
             cache.version,
             cache.writes,
         )
@@ -495,9 +636,9 @@ impl Vault {
         key: CacheKey,
         version: i64,
         writes: u64,
-        generation: i64,
         held: &Arc<Held>,
     ) -> Result<(), RowProblem> {
+        let generation = held.generation;
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         let newest = cache.newest.entry(key.clone()).or_insert(generation);
         if generation < *newest {
@@ -515,6 +656,29 @@ impl Vault {
         Ok(())
     }
 
+    fn latest(&self, key: &CacheKey, held: Arc<Held>) -> Arc<Held> {
+        self.cache
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .latest(key, held)
+    }
+
+    fn keep_unsaved(&self, key: &CacheKey, old: i64, held: &Arc<Held>) {
+        self.cache
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .unsaved
+            .insert(key.clone(), (old, Arc::clone(held)));
+    }
+
+    fn drop_unsaved(&self, key: &CacheKey) {
+        self.cache
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .unsaved
+            .remove(key);
+    }
+
     fn forget(&self, key: &CacheKey) {
         self.cache
             .write()
@@ -529,6 +693,26 @@ impl Vault {
         cache.writes += 1;
         cache.fresh_until = None;
     }
+}
+
+/// Writes to the audit log, which is the target `holster::audit` of the tracing events, what was done with a
+/// credential. Never a secret.
+pub(crate) fn audit(
+    action: &'static str,
+    owner: &Owner,
+    provider: &ProviderId,
+    account: Option<&str>,
+    generation: i64,
+) {
+    tracing::info!(
+        target: "holster::audit",
+        action,
+        tenant = %owner.tenant,
+        profile = %owner.profile,
+        %provider,
+        account,
+        generation,
+    );
 }
 
 fn row_error(owner: &Owner, provider: &ProviderId, problem: RowProblem) -> VaultError {

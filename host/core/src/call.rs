@@ -7,6 +7,7 @@ use holster_runtime::{CallError, HostVisit, ToolOutput};
 use holster_types::{
     ComponentHash, ComponentName, ProfileName, ProviderId, TenantId, ThreadId, ToolName,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// What a front asks for. Tenant, thread and profile were checked by the front, never chosen by the agent alone.
@@ -16,7 +17,8 @@ pub struct Call {
     pub tenant: TenantId,
     /// The conversation that it belongs to.
     pub thread: ThreadId,
-    /// Whose accounts serve it; `None` for the default profile.
+    /// Whose accounts serve it. `None`: for each provider the profile that was chosen for it, or the only one that
+    /// has an account there.
     pub profile: Option<ProfileName>,
     /// Which tool.
     pub tool: ToolName,
@@ -54,18 +56,27 @@ pub enum Outcome {
 pub struct Finished {
     /// What the tool gave.
     pub output: ToolOutput,
-    /// The component that ran.
-    pub component: ComponentName,
+    /// The component that ran; `None` for a tool of the host itself.
+    pub component: Option<ComponentName>,
     /// Its content.
-    pub hash: ComponentHash,
-    /// The profile that the call ran for.
-    pub profile: ProfileName,
-    /// The accounts that were at its disposal: provider, and label where it is known.
-    pub accounts: Vec<(ProviderId, Option<String>)>,
+    pub hash: Option<ComponentHash>,
+    /// The accounts that were at its disposal.
+    pub accounts: Vec<Account>,
     /// The requests that it sent.
     pub visits: Vec<HostVisit>,
     /// How long it ran.
     pub duration: Duration,
+}
+
+/// An account that acted for a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// Where it is.
+    pub provider: ProviderId,
+    /// Whose persona it belongs to.
+    pub profile: ProfileName,
+    /// Its label, where it is known.
+    pub account: Option<String>,
 }
 
 /// What a person has to do first.
@@ -73,9 +84,7 @@ pub struct Finished {
 pub struct Interrupted {
     /// The tool that was called.
     pub tool: ToolName,
-    /// The profile that lacks something.
-    pub profile: ProfileName,
-    /// What is missing, each with its remedy.
+    /// What is missing, each with its remedy, and with a connection where a person can make one.
     pub unmet: Unmet,
 }
 
@@ -99,6 +108,8 @@ pub enum Failure {
         tool: ToolName,
         violations: Vec<String>,
     },
+    #[error("`{tool}` was not called, since more than one account could serve it: {unmet}")]
+    Ambiguous { tool: ToolName, unmet: Unmet },
     #[error("{0}")]
     Broker(String),
     #[error("`{tool}` answers with content that does not fit its own output schema: {}", .violations.join("; "))]
@@ -110,6 +121,8 @@ pub enum Failure {
     Run {
         tool: ToolName,
         error: CallError,
+        /// The accounts that were at its disposal.
+        accounts: Vec<Account>,
         /// The requests that the tool sent, the refused ones among them.
         visits: Vec<HostVisit>,
     },

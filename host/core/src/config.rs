@@ -4,15 +4,17 @@
 //! are relative to the file. Secrets never stand in it: a credential names a variable or a file.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
-use holster_broker::ConfiguredCredential;
+use holster_broker::{ConfiguredClient, ConfiguredCredential};
 use holster_runtime::{EngineSettings, Limits, Sandbox};
 use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
 /// The name of the file that is looked for.
 pub const FILE_NAME: &str = "holster.toml";
@@ -26,8 +28,12 @@ pub struct Config {
     pub plugins: Option<PathBuf>,
     /// The data folder: vault, keys. Default: `holster` in the user's data folder.
     pub data: Option<PathBuf>,
-    /// The profile of calls that name none. Default: `default`.
+    /// The folder of the user's own providers, `*.toml`. Default: `holster/providers` in the user's configuration folder.
+    pub provider_folder: Option<PathBuf>,
+    /// The profile of calls that name none. Default: whichever has the account; where several do, the call is refused.
     pub default_profile: Option<ProfileName>,
+    /// Where people connect accounts.
+    pub connect: ConnectConfig,
     /// Where compiled code is kept.
     pub cache: CacheConfig,
     /// How many calls run at once.
@@ -38,8 +44,35 @@ pub struct Config {
     pub profiles: BTreeMap<ProfileName, ProfileConfig>,
     /// What this installation adds to the providers' own data.
     pub providers: BTreeMap<ProviderId, ProviderConfig>,
+    /// The host's own tools for agents.
+    pub built_in: BuiltInConfig,
     /// What single components may do, by the name of their file without `.wasm`.
     pub components: BTreeMap<ComponentName, ComponentConfig>,
+}
+
+/// `[built_in]`: the host's own tools, which agents see only where they are allowed here.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuiltInConfig {
+    /// `holster_connections`: the connections of the agent's conversation. Default false.
+    pub connections: bool,
+    /// `holster_disconnect`: forgets an account that was connected in the agent's conversation. Default false.
+    pub disconnect: bool,
+}
+
+/// `[connect]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectConfig {
+    /// Where the connect pages listen. Default: 127.0.0.1:4657, or any other port where that one is taken. Some
+    /// providers send browsers back only to an address that was registered with them: name it here.
+    pub address: Option<SocketAddr>,
+    /// The public `https://` address of the connect pages, where a proxy leads from there to `address`.
+    #[schemars(with = "Option<String>")]
+    pub public_url: Option<Url>,
+    /// The `https://` address of this installation's client id metadata document, for providers that read one.
+    #[schemars(with = "Option<String>")]
+    pub client_metadata_url: Option<Url>,
 }
 
 /// `[cache]`
@@ -101,8 +134,10 @@ pub struct LimitsConfig {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProfileConfig {
-    /// Credentials that come from variables or files, by provider. Others are added with `holster auth add`.
+    /// Credentials that come from variables or files, by provider. Others are connected with `holster auth connect`.
     pub credentials: BTreeMap<ProviderId, ConfiguredCredential>,
+    /// What differs from one account of a provider to the next, such as a domain: by provider, then by name.
+    pub variables: BTreeMap<ProviderId, BTreeMap<String, String>>,
 }
 
 /// `[providers.ID]`
@@ -111,6 +146,8 @@ pub struct ProfileConfig {
 pub struct ProviderConfig {
     /// More hosts that the provider's secrets may be sent to, such as a server of one's own.
     pub hosts: Vec<HostPattern>,
+    /// The client that was registered with the provider, for accounts that people connect in the browser.
+    pub client: Option<ConfiguredClient>,
 }
 
 /// `[components.NAME]`
@@ -213,6 +250,27 @@ impl Config {
                 "it must be between 1 and 10,000".into(),
             ));
         }
+        for (key, url) in [
+            ("public_url", &self.connect.public_url),
+            ("client_metadata_url", &self.connect.client_metadata_url),
+        ] {
+            if url.as_ref().is_some_and(|url| url.scheme() != "https") {
+                return Err(failed(
+                    format!("connect.{key}"),
+                    "it must begin with `https://`".into(),
+                ));
+            }
+        }
+        if let (Some(address), None) = (self.connect.address, &self.connect.public_url)
+            && !address.ip().is_loopback()
+        {
+            return Err(failed(
+                "connect.address".into(),
+                "others than this machine could reach it: name a loopback address such as `127.0.0.1:4657`, or set \
+                 `public_url` too"
+                    .into(),
+            ));
+        }
         self.limits
             .over(&Limits::default())
             .checked()
@@ -228,9 +286,14 @@ impl Config {
     }
 
     fn resolve_paths(&mut self, folder: &Path) {
-        for path in [&mut self.plugins, &mut self.data, &mut self.cache.directory]
-            .into_iter()
-            .flatten()
+        for path in [
+            &mut self.plugins,
+            &mut self.data,
+            &mut self.provider_folder,
+            &mut self.cache.directory,
+        ]
+        .into_iter()
+        .flatten()
         {
             *path = folder.join(&*path);
         }
@@ -238,6 +301,13 @@ impl Config {
             for credential in profile.credentials.values_mut() {
                 credential.resolve_paths(folder);
             }
+        }
+        for client in self
+            .providers
+            .values_mut()
+            .filter_map(|own| own.client.as_mut())
+        {
+            client.resolve_paths(folder);
         }
     }
 
@@ -270,6 +340,9 @@ impl Config {
 
     /// The folder of the user's own providers.
     pub fn provider_folder(&self) -> Option<PathBuf> {
+        if self.provider_folder.is_some() {
+            return self.provider_folder.clone();
+        }
         Some(
             base("providers")
                 .ok()?
@@ -293,13 +366,6 @@ impl Config {
                 .unwrap_or(default.concurrent_calls),
             pooling: self.engine.pooling.unwrap_or(default.pooling),
         }
-    }
-
-    /// The profile of calls that name none.
-    pub fn default_profile(&self) -> ProfileName {
-        self.default_profile
-            .clone()
-            .unwrap_or_else(|| ProfileName::new("default").expect("a valid name"))
     }
 
     /// What a component may do.
@@ -376,6 +442,18 @@ mod tests {
             (
                 "[components.x.limits]\nmemory_bytes = 99999999999",
                 &["components.x.limits", "between 1 and 536870912"],
+            ),
+            (
+                "[connect]\naddress = '0.0.0.0:80'",
+                &["connect.address", "loopback address", "`public_url`"],
+            ),
+            (
+                "[connect]\npublic_url = 'http://holster.example.com/'",
+                &["connect.public_url", "`https://`"],
+            ),
+            (
+                "[providers.google.client]\nid = 'x'\nsecret = 'planted'",
+                &["line 3", "a secret is never written"],
             ),
             (
                 "[engine]\nconcurrent_calls = 0",

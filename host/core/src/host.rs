@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use holster_broker::{Broker, BrokerSettings, Owner};
+use holster_broker::{Broker, BrokerError, BrokerSettings, Owner, Unmet};
 use holster_runtime::{
     CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
-    Sandbox,
+    Sandbox, ToolDefinition,
 };
-use holster_types::{ComponentName, Grant, ProfileName, ProviderId};
+use holster_types::{ComponentName, Grant, ProfileName, TenantId, ThreadId, ToolName};
 use serde_json::Value;
 
-use crate::call::{Call, Failure, Finished, Interrupted, Outcome};
+use crate::built_in::BuiltIn;
+use crate::call::{Account, Call, Failure, Finished, Interrupted, Outcome};
 use crate::catalogue::{Catalogue, CatalogueView, LoadEvent, ServedTool};
 use crate::config::{Config, ConfigError};
 
@@ -40,14 +41,14 @@ pub enum HostError {
 pub struct Host {
     config: Config,
     runtime: Runtime,
-    broker: Broker,
+    broker: Arc<Broker>,
     catalogue: Catalogue,
+    built_in: BuiltIn,
     watcher: std::sync::Mutex<Option<crate::catalogue::Watcher>>,
 }
 
-/// A call that may run: whose it is, and under which rules.
+/// A call that may run, and under which rules.
 struct Admitted {
-    profile: ProfileName,
     sandbox: Sandbox,
     arguments: String,
 }
@@ -77,11 +78,12 @@ impl Host {
         observer: impl Fn(&ComponentName, LoadEvent) + Send + Sync + 'static,
     ) -> Result<Self, HostError> {
         let runtime = open_runtime(&config)?;
-        let broker = open_broker(&config).await?;
+        let broker = Arc::new(open_broker(&config).await?);
         let directory = config.plugin_directory()?;
         let catalogue = Catalogue::open(&directory, &runtime, Arc::new(observer))
             .map_err(|error| HostError::Plugins { directory, error })?;
         Ok(Self {
+            built_in: BuiltIn::new(&config.built_in),
             config,
             runtime,
             broker,
@@ -114,8 +116,13 @@ impl Host {
         self.catalogue.settled().await
     }
 
+    /// The host's own tools that are allowed. They can be called like any other.
+    pub fn built_in(&self) -> impl Iterator<Item = &ToolDefinition> {
+        self.built_in.definitions()
+    }
+
     /// The broker: providers, profiles, credentials.
-    pub fn broker(&self) -> &Broker {
+    pub fn broker(&self) -> &Arc<Broker> {
         &self.broker
     }
 
@@ -127,6 +134,41 @@ impl Host {
     /// The configuration that the host runs on.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What these tools lack, or all tools where none is named: with a connection for each account that a person can
+    /// connect, for the scopes of all of them together. `None` if nothing is missing, so that their calls will not be
+    /// interrupted.
+    pub async fn prepare(
+        &self,
+        tenant: &TenantId,
+        thread: &ThreadId,
+        profile: Option<&ProfileName>,
+        tools: &[ToolName],
+    ) -> Result<Option<Unmet>, Failure> {
+        let failed = |error: BrokerError| Failure::Broker(error.to_string());
+        let mut requirements = Vec::new();
+        if tools.is_empty() {
+            for tool in self.settled().await.tools() {
+                requirements.extend_from_slice(&tool.definition().requirements);
+            }
+        }
+        for name in tools {
+            let tool = self.catalogue.find(name).await;
+            let tool = tool.map_err(|similar| Failure::UnknownTool {
+                tool: name.clone(),
+                similar,
+            })?;
+            requirements.extend_from_slice(&tool.definition().requirements);
+        }
+        let resolved = self.broker.resolve(tenant, profile, &requirements).await;
+        match resolved.map_err(failed)? {
+            Ok(_) => Ok(None),
+            Err(unmet) => {
+                let unmet = self.broker.interrupt(tenant, thread, unmet).await;
+                unmet.map(Some).map_err(failed)
+            }
+        }
     }
 
     /// Calls a tool: find, admit, resolve, run (with the egress inside), answer, record. Dropping the future ends
@@ -144,15 +186,17 @@ impl Host {
     }
 
     async fn answer_to(&self, call: &Call, arguments: &Value) -> Result<Finished, Stop> {
+        if let Some(own) = self.built_in.find(&call.tool) {
+            return Ok(own.call(&self.broker, call, arguments).await?);
+        }
         let tool = self.find(call).await?;
         let admitted = self.admit(call, arguments, &tool)?;
-        let grants = self.resolve(call, &tool, &admitted).await?;
-        let accounts = grants
-            .iter()
-            .map(|grant| (grant.provider.clone(), grant.account.clone()))
-            .collect();
-        let report = self.run(call, &tool, &admitted, grants).await?;
-        Ok(answer(&tool, admitted, accounts, report)?)
+        let grants = self.resolve(call, &tool).await?;
+        let used: Vec<_> = grants.iter().map(Used::of).collect();
+        let report = self.run(call, &tool, admitted, grants).await?;
+        self.renew_rejected(call, &used, &report.visits);
+        let accounts = used.into_iter().map(|used| used.account).collect();
+        Ok(answer(&tool, accounts, report)?)
     }
 
     /// Step 1: by name, from the metadata alone.
@@ -181,39 +225,34 @@ impl Host {
             });
         }
         Ok(Admitted {
-            profile: call
-                .profile
-                .clone()
-                .unwrap_or_else(|| self.config.default_profile()),
             sandbox: self.config.sandbox(tool.component()),
             arguments: arguments.to_string(),
         })
     }
 
     /// Step 3: every requirement becomes a grant, or the call is interrupted before anything of the tool runs.
-    async fn resolve(
-        &self,
-        call: &Call,
-        tool: &ServedTool,
-        admitted: &Admitted,
-    ) -> Result<Vec<Grant>, Stop> {
-        let owner = Owner {
-            tenant: call.tenant.clone(),
-            profile: admitted.profile.clone(),
-        };
-        match self
+    async fn resolve(&self, call: &Call, tool: &ServedTool) -> Result<Vec<Grant>, Stop> {
+        let failed = |error: BrokerError| Failure::Broker(error.to_string());
+        let requirements = &tool.definition().requirements;
+        let unmet = match self
             .broker
-            .resolve(&owner, &tool.definition().requirements)
+            .resolve(&call.tenant, call.profile.as_ref(), requirements)
             .await
+            .map_err(failed)?
         {
-            Ok(Ok(grants)) => Ok(grants),
-            Ok(Err(unmet)) => Err(Stop::Interrupted(Interrupted {
-                tool: call.tool.clone(),
-                profile: admitted.profile.clone(),
-                unmet,
-            })),
-            Err(error) => Err(Failure::Broker(error.to_string()).into()),
+            Ok(grants) => return Ok(grants),
+            Err(unmet) => unmet,
+        };
+        let tool = call.tool.clone();
+        if unmet.is_ambiguous() {
+            return Err(Failure::Ambiguous { tool, unmet }.into());
         }
+        let unmet = self
+            .broker
+            .interrupt(&call.tenant, &call.thread, unmet)
+            .await
+            .map_err(failed)?;
+        Err(Stop::Interrupted(Interrupted { tool, unmet }))
     }
 
     /// Steps 4 and 5: a fresh instance, the grants inside, the egress around.
@@ -221,7 +260,7 @@ impl Host {
         &self,
         call: &Call,
         tool: &ServedTool,
-        admitted: &Admitted,
+        admitted: Admitted,
         grants: Vec<Grant>,
     ) -> Result<Report, Failure> {
         let component = tool
@@ -234,26 +273,70 @@ impl Host {
             })?;
         let context = CallContext {
             thread: call.thread.clone(),
-            profile: admitted.profile.clone(),
+            profile: self.profile(call, &grants),
         };
         let invocation = Invocation {
             tool: &call.tool,
-            arguments: admitted.arguments.clone(),
+            arguments: admitted.arguments,
             context: &context,
             grants,
+            granted_to: tool.hash(),
             sandbox: &admitted.sandbox,
         };
         Ok(self.runtime.call(&component, invocation).await)
     }
+
+    /// The profile that the guest is told: the one that was named, or the only one whose accounts serve.
+    fn profile(&self, call: &Call, grants: &[Grant]) -> ProfileName {
+        let mut serving = grants.iter().map(|grant| &grant.profile);
+        match (&call.profile, serving.next()) {
+            (Some(named), _) => named.clone(),
+            (None, Some(first)) if serving.all(|other| other == first) => first.clone(),
+            (None, _) => self.broker.default_profile(),
+        }
+    }
+
+    /// A provider that answered 401 no longer accepts what it was sent: the next call gets something newer. This one
+    /// is not repeated, since only the tool knows what it has done already.
+    fn renew_rejected(&self, call: &Call, used: &[Used], visits: &[HostVisit]) {
+        let rejected = |used: &&Used| {
+            visits.iter().any(|visit| {
+                visit.status == Some(401) && visit.provider.as_ref() == Some(&used.account.provider)
+            })
+        };
+        for used in used.iter().filter(rejected) {
+            let (broker, generation) = (Arc::clone(&self.broker), used.generation);
+            let owner = Owner {
+                tenant: call.tenant.clone(),
+                profile: used.account.profile.clone(),
+            };
+            let provider = used.account.provider.clone();
+            tokio::spawn(async move { broker.rejected(&owner, &provider, generation).await });
+        }
+    }
+}
+
+/// What is remembered of a grant once the guest has it.
+struct Used {
+    account: Account,
+    generation: i64,
+}
+
+impl Used {
+    fn of(grant: &Grant) -> Self {
+        Self {
+            account: Account {
+                provider: grant.provider.clone(),
+                profile: grant.profile.clone(),
+                account: grant.account.clone(),
+            },
+            generation: grant.generation,
+        }
+    }
 }
 
 /// Step 6: the answer against the tool's own schema. Its size and secrets were checked where it left the guest.
-fn answer(
-    tool: &ServedTool,
-    admitted: Admitted,
-    accounts: Vec<(ProviderId, Option<String>)>,
-    report: Report,
-) -> Result<Finished, Failure> {
+fn answer(tool: &ServedTool, accounts: Vec<Account>, report: Report) -> Result<Finished, Failure> {
     let name = || tool.definition().name.clone();
     let Report {
         result,
@@ -266,6 +349,7 @@ fn answer(
             return Err(Failure::Run {
                 tool: name(),
                 error,
+                accounts,
                 visits,
             });
         }
@@ -279,9 +363,8 @@ fn answer(
     }
     Ok(Finished {
         output,
-        component: tool.component().clone(),
-        hash: tool.hash(),
-        profile: admitted.profile,
+        component: Some(tool.component().clone()),
+        hash: Some(tool.hash()),
         accounts,
         visits,
         duration,
@@ -303,10 +386,14 @@ fn record(call: &Call, outcome: &Outcome) {
         Outcome::Interrupted(_) => "interrupted",
         Outcome::Failed(_) => "failed",
     };
-    let (hash, visits): (_, &[HostVisit]) = match outcome {
-        Outcome::Finished(finished) => (Some(&finished.hash), &finished.visits),
-        Outcome::Failed(Failure::Run { visits, .. }) => (None, visits),
-        _ => (None, &[]),
+    let (hash, accounts, visits): (_, &[Account], &[HostVisit]) = match outcome {
+        Outcome::Finished(finished) => {
+            (finished.hash.as_ref(), &finished.accounts, &finished.visits)
+        }
+        Outcome::Failed(Failure::Run {
+            accounts, visits, ..
+        }) => (None, accounts, visits),
+        _ => (None, &[], &[]),
     };
     // Written out only if somebody reads it.
     tracing::info!(
@@ -316,6 +403,7 @@ fn record(call: &Call, outcome: &Outcome) {
         profile,
         %tool,
         hash = hash.map(tracing::field::display),
+        accounts = ?accounts,
         hosts = ?visits.iter().map(|visit| visit.origin.as_str()).collect::<Vec<_>>(),
         ended,
     );
@@ -349,6 +437,17 @@ fn broker_settings(config: &Config) -> Result<BrokerSettings, ConfigError> {
             .iter()
             .map(|(provider, own)| (provider.clone(), own.hosts.clone()))
             .collect(),
-        default_profile: config.default_profile(),
+        default_profile: config.default_profile.clone(),
+        clients: config
+            .providers
+            .iter()
+            .filter_map(|(provider, own)| Some((provider.clone(), own.client.clone()?)))
+            .collect(),
+        variables: config
+            .profiles
+            .iter()
+            .map(|(profile, settings)| (profile.clone(), settings.variables.clone()))
+            .collect(),
+        client_metadata_url: config.connect.client_metadata_url.clone(),
     })
 }

@@ -7,13 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod built_in;
 mod call;
 mod catalogue;
 pub mod config;
 pub mod conformance;
 mod host;
 
-pub use call::{Call, Failure, Finished, Interrupted, Outcome};
+pub use call::{Account, Call, Failure, Finished, Interrupted, Outcome};
 pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
 pub use config::{Config, ConfigError};
 pub use host::{Host, HostError, open_broker, open_runtime};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use holster_types::{Grant, HostPattern, ProfileName, ProviderId, ThreadId, ToolName};
+use holster_types::{
+    ComponentHash, Grant, HostPattern, ProfileName, ProviderId, ThreadId, ToolName,
+};
 use wasmtime::{Store, Trap};
 
 use crate::Runtime;
@@ -52,6 +54,8 @@ pub struct Invocation<'a> {
     pub context: &'a CallContext,
     /// One for each requirement of the tool.
     pub grants: Vec<Grant>,
+    /// The component that they were given for; another one does not get them.
+    pub granted_to: ComponentHash,
     /// What the component may do.
     pub sandbox: &'a Sandbox,
 }
@@ -65,6 +69,10 @@ pub struct HostVisit {
     pub method: String,
     /// Why it did not leave, if it did not.
     pub refused: Option<String>,
+    /// The provider whose secret it carried.
+    pub provider: Option<ProviderId>,
+    /// The status of the answer, if one came.
+    pub status: Option<u16>,
 }
 
 /// How a call ended, and what it did.
@@ -108,6 +116,8 @@ pub enum CallError {
     Trapped(String),
     #[error("the tool broke its contract: {0}")]
     InvalidOutput(String),
+    #[error("the component changed while its accounts were looked up; call the tool again")]
+    OtherComponent,
     #[error("the tool's answer holds the secret of `{0}`; it is withheld")]
     LeakedSecret(ProviderId),
 }
@@ -143,8 +153,12 @@ impl Runtime {
             arguments,
             context,
             grants,
+            granted_to,
             sandbox,
         } = invocation;
+        if granted_to != *component.hash() {
+            return Err(CallError::OtherComponent);
+        }
         let limits = &sandbox.limits;
         let grants: Arc<[Sealed]> = grants
             .into_iter()

@@ -5,22 +5,20 @@
 //! the hosts of their provider. Redirects are not followed: the guest sees them, and each next request is judged
 //! anew.
 
-mod address;
 mod client;
 mod metered;
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use holster_types::HostPattern;
+use holster_types::{Grant, HostPattern, ProviderId, Reach};
 use http::header::HeaderValue;
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use self::address::Reach;
 use self::client::Clients;
 use self::metered::Metered;
 use crate::call::{HostVisit, Sandbox};
@@ -66,15 +64,26 @@ impl Egress {
 pub(crate) struct Visits(Mutex<Vec<HostVisit>>);
 
 impl Visits {
-    fn record(&self, visit: HostVisit) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(visit);
+    /// The position of the visit, for [`Visits::answered`].
+    fn record(&self, visit: HostVisit) -> usize {
+        let mut visits = self.lock();
+        visits.push(visit);
+        visits.len() - 1
+    }
+
+    fn answered(&self, position: usize, status: StatusCode) {
+        // Gone if the call ended before its answer came.
+        if let Some(visit) = self.lock().get_mut(position) {
+            visit.status = Some(status.as_u16());
+        }
     }
 
     pub(crate) fn take(&self) -> Vec<HostVisit> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<HostVisit>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,8 +168,11 @@ impl std::fmt::Display for Denied {
 }
 
 impl CallEgress {
-    /// Judges a request and puts the secrets into it.
-    fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<Reach, Denied> {
+    /// Judges a request and puts the secrets into it; says whose.
+    fn admit(
+        &mut self,
+        request: &mut Request<WasiBody>,
+    ) -> Result<(Reach, Option<ProviderId>), Denied> {
         let uri = request.uri().clone();
         let origin = Origin::of(&uri).ok_or(Denied::BadUri)?;
         let provider_host = self
@@ -171,13 +183,29 @@ impl CallEgress {
             return Err(Denied::Host);
         }
         self.requests_left = self.requests_left.checked_sub(1).ok_or(Denied::Requests)?;
+        let mut carried = None;
         for value in request.headers_mut().values_mut() {
-            self.unseal(value, &origin)?;
+            carried = self.unseal(value, &origin)?.or(carried);
         }
-        Ok(Reach::of(origin.host))
+        if let Some(proof) = carried.and_then(|grant| grant.proof.as_ref()) {
+            // RFC 9449 §4.2: of the URL without query and fragment, which the proof leaves out itself.
+            let proof = proof.of(request.method().as_str(), &uri.to_string());
+            let proof = proof.and_then(|proof| HeaderValue::try_from(proof).ok());
+            request
+                .headers_mut()
+                .insert("dpop", proof.ok_or(Denied::BadUri)?);
+        }
+        let provider = carried.map(|grant| grant.provider.clone());
+        Ok((Reach::of(origin.host), provider))
     }
 
-    fn unseal(&self, value: &mut HeaderValue, origin: &Origin<'_>) -> Result<(), Denied> {
+    /// The grant whose secret came into the value.
+    fn unseal(
+        &self,
+        value: &mut HeaderValue,
+        origin: &Origin<'_>,
+    ) -> Result<Option<&Grant>, Denied> {
+        let mut carried = None;
         for sealed in self.grants.iter() {
             let Some(unsealed) = value.to_str().ok().and_then(|text| sealed.unseal(text)) else {
                 continue;
@@ -189,8 +217,9 @@ impl CallEgress {
             // A secret with a line break in it would be a header of its own; it is not a valid value.
             *value = HeaderValue::try_from(unsealed).map_err(|_| denied())?;
             value.set_sensitive(true);
+            carried = Some(&sealed.grant);
         }
-        Ok(())
+        Ok(carried)
     }
 }
 
@@ -213,14 +242,18 @@ impl WasiHttpHooks for CallEgress {
             Origin::of(request.uri()).map_or_else(|| "?".to_owned(), |origin| origin.to_string());
         let method = request.method().to_string();
         let admitted = self.admit(&mut request);
-        let refused = admitted.as_ref().err().map(ToString::to_string);
-        self.visits.record(HostVisit {
+        let position = self.visits.record(HostVisit {
             origin: target,
             method,
-            refused: refused.clone(),
+            refused: admitted.as_ref().err().map(ToString::to_string),
+            provider: admitted
+                .as_ref()
+                .ok()
+                .and_then(|(_, carried)| carried.clone()),
+            status: None,
         });
         let reach = match admitted {
-            Ok(reach) => reach,
+            Ok((reach, _)) => reach,
             Err(denied) => {
                 tracing::debug!("request denied: {denied}");
                 return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
@@ -235,12 +268,14 @@ impl WasiHttpHooks for CallEgress {
         let options = options.unwrap_or_default();
         let clients = Arc::clone(&self.clients);
         let response_bytes_left = Arc::clone(&self.response_bytes_left);
+        let visits = Arc::clone(&self.visits);
         Box::new(async move {
             let wait = options.connect_timeout.unwrap_or(CONNECT)
                 + options.first_byte_timeout.unwrap_or(Duration::MAX / 4);
             let response = tokio::time::timeout(wait, clients.send(reach, request))
                 .await
                 .map_err(|_| Error::HttpResponseTimeout)??;
+            visits.answered(position, response.status());
             let response = response.map(|body| {
                 Metered::new(body.map_err(Error::from), response_bytes_left, || {
                     Error::HttpResponseBodySize(None)
@@ -268,6 +303,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 #[cfg(test)]
 mod tests {
+    use holster_types::Proof;
     use http_body_util::Empty;
 
     use super::*;
@@ -338,6 +374,27 @@ mod tests {
             Err(Denied::SealedToken(_))
         ));
         assert!(!format!("{:?}", elsewhere.headers()).contains("planted-secret"));
+    }
+
+    #[test]
+    fn a_token_that_is_bound_to_a_key_goes_with_a_proof_of_its_own() {
+        let mut bound = grant("planted-secret", &["slack.com"]);
+        bound.proof = Some(Proof::new(|method, url| Some(format!("{method} {url}"))));
+        let grants = Arc::new([Sealed::seal(bound, false)]);
+        let mut egress = Egress::new().for_call(grants, &Sandbox::default(), Arc::default());
+        let sealed = egress.grants[0].shown().to_owned();
+
+        let mut bare = request("https://slack.com/api", "none");
+        egress.admit(&mut bare).unwrap();
+        assert!(!bare.headers().contains_key("dpop"));
+
+        let mut carrying = request("https://slack.com/api", &sealed);
+        carrying
+            .headers_mut()
+            .insert("dpop", HeaderValue::from_static("forged"));
+        egress.admit(&mut carrying).unwrap();
+        let proofs: Vec<_> = carrying.headers().get_all("dpop").iter().collect();
+        assert_eq!(proofs, ["GET https://slack.com/api"]);
     }
 
     #[test]

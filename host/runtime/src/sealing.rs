@@ -88,11 +88,13 @@ pub(crate) mod tests {
             account: None,
             scopes: Scopes::default(),
             expires_at: None,
+            generation: 0,
             secret: GrantSecret::Token(secret.into()),
             header: CredentialHeader {
                 name: "authorization".into(),
                 scheme: "Bearer".into(),
             },
+            proof: None,
             hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
             environment: vec!["SLACK_BOT_TOKEN".into()],
         }

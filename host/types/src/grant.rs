@@ -1,6 +1,7 @@
 //! A credential, narrowed to one call of one tool.
 
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
@@ -22,10 +23,14 @@ pub struct Grant {
     pub scopes: Scopes,
     /// Seconds since the Unix epoch.
     pub expires_at: Option<u64>,
+    /// Which state of the credential this is: grows with every renewal, 0 where nothing renews it.
+    pub generation: i64,
     /// What the provider wants to see.
     pub secret: GrantSecret,
     /// How a request carries it.
     pub header: CredentialHeader,
+    /// What a request carries besides, where the secret is bound to a key.
+    pub proof: Option<Proof>,
     /// The only hosts that the secret may be sent to.
     pub hosts: Vec<HostPattern>,
     /// The variables in which tools that read their environment expect the secret: the first carries what is sent,
@@ -74,6 +79,32 @@ impl fmt::Debug for GrantSecret {
             GrantSecret::Basic(_) => "Basic([redacted])",
             GrantSecret::KeyPair { .. } => "KeyPair([redacted])",
         })
+    }
+}
+
+/// Shows with each request that its sender holds the key that a token is bound to (RFC 9449). The key is inside, and
+/// stays there.
+#[derive(Clone)]
+pub struct Proof(Arc<MakeProof>);
+
+/// The value of a header, from the method and the URL of a request.
+type MakeProof = dyn Fn(&str, &str) -> Option<String> + Send + Sync;
+
+impl Proof {
+    /// `make` is given the method and the URL of a request, and gives the value of its `DPoP` header.
+    pub fn new(make: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// The value of the `DPoP` header of a request; `None` for a URL that is none.
+    pub fn of(&self, method: &str, url: &str) -> Option<String> {
+        (self.0)(method, url)
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proof([redacted])")
     }
 }
 

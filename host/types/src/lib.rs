@@ -1,4 +1,4 @@
-//! The words that every part of the host shares: names, scopes, hosts, grants.
+//! The words that every part of the host shares: names, scopes, hosts, addresses, grants.
 //!
 //! A value of one of these types is valid: it was parsed once, at the edge, and nothing re-checks it.
 //! What a word *means* stands beside its type; how it is stored, resolved or enforced is left to the
@@ -6,16 +6,20 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod grant;
 mod hash;
 mod host_pattern;
 mod name;
 mod scopes;
 
-pub use grant::{CredentialHeader, Grant, GrantSecret};
+pub use address::Reach;
+pub use grant::{CredentialHeader, Grant, GrantSecret, Proof};
 pub use hash::{ComponentHash, InvalidHash};
 pub use host_pattern::{HostPattern, InvalidHostPattern};
-pub use name::{ComponentName, InvalidName, ProfileName, ProviderId, TenantId, ThreadId, ToolName};
+pub use name::{
+    ComponentName, ConnectionId, InvalidName, ProfileName, ProviderId, TenantId, ThreadId, ToolName,
+};
 pub use scopes::{Requirement, Scopes};
 
 /// Secrets are [`secrecy::SecretString`]s everywhere: zeroed when dropped, `[REDACTED]` when printed.

@@ -125,6 +125,9 @@ names! {
     /// The user that a request acts for. On a laptop there is one, [`TenantId::local`].
     TenantId, "tenant id", "1 to 128 printable ASCII characters without spaces", "^[!-~]{1,128}$", 128, printable;
 
+    /// One attempt of a person to authorise. Short enough to be read aloud, long enough not to be guessed.
+    ConnectionId, "connection id", "1 to 64 characters of `A-Z a-z 0-9 _ -`", "^[A-Za-z0-9_-]{1,64}$", 64, name;
+
     /// One conversation.
     ThreadId, "thread id", "1 to 128 printable ASCII characters without spaces", "^[!-~]{1,128}$", 128, printable;
 }

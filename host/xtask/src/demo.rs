@@ -93,7 +93,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
 
     // A profile without the account: the tool is not started, and the person is told what to do.
     demo.run(&[&issues[..], &["personal"]].concat())?
-        .ends_with(INTERRUPTED, "holster auth add github")?;
+        .ends_with(INTERRUPTED, "is not connected; open http://127.0.0.1:")?;
 
     println!(
         "\ndemo: everything behaved; the folder is {}",

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attacks;
 mod components;
 mod demo;
 mod fingerprint;
@@ -30,6 +31,7 @@ Usage: cargo xtask COMMAND
   components [NAME…]    build the components, all or those named
                         --with-cargo-component  also with `cargo component`, which is installed first (8 minutes, once)
   demo                  call tools in three languages with the accounts of two profiles
+  attacks               run the tests of tests/attacks.tsv, and say of each attack whether it is withstood
   test                  lint, and run every test there is
   lint                  formatting, clippy, licences
   help                  this text
@@ -64,6 +66,7 @@ fn run() -> Result<ExitCode> {
         "setup" => setup::prepare(&workspace).map(|_| ExitCode::SUCCESS),
         "components" => components::command(&workspace, rest).map(|()| ExitCode::SUCCESS),
         "demo" => demo::command(&workspace).map(|()| ExitCode::SUCCESS),
+        "attacks" => attacks::command(&workspace),
         "test" => test::command(&workspace),
         "lint" => lint::command(&workspace).map(|()| ExitCode::SUCCESS),
         unknown => bail!("there is no command `{unknown}`\n\n{HELP}"),

@@ -14,6 +14,7 @@ use anyhow::Result;
 use self::node::Node;
 use self::python::Python;
 use self::rust::WasmCompiler;
+use crate::shell;
 use crate::workspace::Workspace;
 
 /// The crate that every Rust tool depends on.
@@ -22,6 +23,9 @@ pub(crate) const RUST_SDK: &str = "guest-sdks/rust";
 pub(crate) const JAVASCRIPT_SDK: &str = "guest-sdks/js";
 /// The package that every Python tool imports.
 pub(crate) const PYTHON_SDK: &str = "guest-sdks/python";
+
+/// The npm packages that the tests run: a real identity provider, and what drives a real browser.
+const TEST_PACKAGES: [&str; 2] = ["tests/identity-provider", "tests/browser"];
 
 /// What builds components on this machine.
 pub(crate) struct Toolchain {
@@ -48,4 +52,17 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<Toolchain> {
         toolchain.python.version()
     );
     Ok(toolchain)
+}
+
+/// Gets what the tests need besides.
+pub(crate) fn prepare_tests(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+    for package in TEST_PACKAGES {
+        toolchain
+            .node
+            .install_packages(&workspace.root().join(package))?;
+    }
+    if shell::find_program("chromium").is_none() {
+        system::install("a browser", &["chromium"])?;
+    }
+    Ok(())
 }

@@ -28,6 +28,7 @@ impl std::ops::AddAssign for Tally {
 
 pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode> {
     let toolchain = setup::prepare(workspace)?;
+    setup::prepare_tests(workspace, &toolchain)?;
     components::install_cargo_component(workspace)?;
 
     let mut total = Tally::default();

@@ -2,11 +2,18 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Mutex;
 
-use holster_types::{ExposeSecret, GrantSecret};
+use holster_types::{ExposeSecret, GrantSecret, ThreadId};
 use tempfile::TempDir;
 
 use super::*;
+use crate::CredentialKind;
+use crate::connection::{
+    Browser, Choice, ChoiceError, ChosenWay, ConnectAddress, NewConnection, Stage, Way,
+};
+use crate::credential::{OAuthTokens, TokenClient};
+use crate::vault::{Renew, RenewPolicy, Renewed};
 
 /// A secret that must not be found anywhere but where it is asked for.
 const PLANTED: &str = "planted-9b2d41aa-secret";
@@ -49,7 +56,10 @@ fn settings(folder: &Path, configured: &str) -> BrokerSettings {
         provider_folder: None,
         configured,
         extra_hosts: BTreeMap::new(),
-        default_profile: profile("default"),
+        default_profile: None,
+        clients: BTreeMap::new(),
+        variables: BTreeMap::new(),
+        client_metadata_url: None,
     }
 }
 
@@ -61,7 +71,7 @@ async fn broker(folder: &TempDir, configured: &str) -> Broker {
 
 async fn grants(broker: &Broker, name: &str, list: &[(&str, &str)]) -> Vec<Grant> {
     broker
-        .resolve(&owner(name), &needs(list))
+        .resolve(&TenantId::local(), Some(&profile(name)), &needs(list))
         .await
         .unwrap()
         .unwrap()
@@ -69,7 +79,7 @@ async fn grants(broker: &Broker, name: &str, list: &[(&str, &str)]) -> Vec<Grant
 
 async fn unmet(broker: &Broker, name: &str, list: &[(&str, &str)]) -> Vec<Missing> {
     broker
-        .resolve(&owner(name), &needs(list))
+        .resolve(&TenantId::local(), Some(&profile(name)), &needs(list))
         .await
         .unwrap()
         .unwrap_err()
@@ -90,7 +100,7 @@ async fn calls_of_many_threads_share_one_broker() {
         .await
         .unwrap();
     assert!(
-        crosses_threads(broker.resolve(&work, &needs))
+        crosses_threads(broker.resolve(&work.tenant, Some(&work.profile), &needs))
             .await
             .unwrap()
             .is_ok()
@@ -238,11 +248,163 @@ async fn requirements_of_one_provider_are_united_and_every_lack_is_listed() {
     assert_eq!(
         texts,
         [
-            "`slack` for profile `work` lacks the scopes b c; run `holster auth add slack --profile work`",
-            "`github` for profile `work` is not connected; run `holster auth add github --profile work`",
-            "`notion` for profile `work` has expired; run `holster auth add notion --profile work`",
+            "`slack` for profile `work` lacks the scopes b c; run `holster auth connect slack --profile work`",
+            "`github` for profile `work` is not connected; run `holster auth connect github --profile work`",
+            "`notion` for profile `work` has expired; run `holster auth connect notion --profile work`",
         ]
     );
+}
+
+#[tokio::test]
+async fn tokens_of_a_consent_become_a_grant_and_a_client_without_a_token_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    let tokens = CredentialSecret::OAuth(OAuthTokens {
+        access: "xoxp".into(),
+        refresh: Some("never sent".into()),
+        dpop_key: None,
+        client: TokenClient {
+            id: "client".into(),
+            secret: None,
+        },
+        variables: BTreeMap::new(),
+    });
+    broker
+        .add(&owner("work"), &id("slack"), NewCredential::new(tokens))
+        .await
+        .unwrap();
+    let grants = grants(&broker, "work", &[("slack", "")]).await;
+    assert_eq!(
+        grants[0]
+            .header
+            .value(grants[0].secret.sent().expose_secret()),
+        "Bearer xoxp"
+    );
+
+    let client = |access: Option<&str>| {
+        NewCredential::new(CredentialSecret::ClientCredentials {
+            id: "i".into(),
+            secret: "s".into(),
+            access: access.map(Into::into),
+            variables: BTreeMap::new(),
+        })
+    };
+    // Past `add`, which asks the provider's file for the kind.
+    let put = async |credential| {
+        broker
+            .vault
+            .store(&owner("work"), &id("spotify"), credential)
+            .await
+            .unwrap();
+    };
+    put(client(None)).await;
+    // Nothing here reaches the provider, so that the client cannot be exchanged for a token.
+    let reason = unmet(&broker, "work", &[("spotify", "")])
+        .await
+        .remove(0)
+        .reason;
+    assert!(matches!(reason, Reason::NotRenewed { .. }), "{reason}");
+    put(client(Some("bearer"))).await;
+    let grants = self::grants(&broker, "work", &[("spotify", "")]).await;
+    assert_eq!(grants[0].secret.sent().expose_secret(), "bearer");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_use_refresh_and_removal_of_a_credential_is_audited_without_its_secret() {
+    // In a process of its own: tests beside this one have no subscriber, and tracing remembers for all threads that
+    // nobody wants the event.
+    if std::env::var_os("HOLSTER_TEST_AUDIT").is_none() {
+        let name = "every_use_refresh_and_removal_of_a_credential_is_audited_without_its_secret";
+        let ended = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("broker::tests::{name}")])
+            .env("HOLSTER_TEST_AUDIT", "1")
+            .status()
+            .unwrap();
+        assert!(ended.success());
+        return;
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&folder, "").await;
+    let (work, slack) = (owner("work"), id("slack"));
+    let tokens = |access: &str| {
+        CredentialSecret::OAuth(OAuthTokens {
+            access: access.into(),
+            refresh: Some(PLANTED.into()),
+            dpop_key: None,
+            client: TokenClient {
+                id: "client".into(),
+                secret: None,
+            },
+            variables: BTreeMap::new(),
+        })
+    };
+    let credential = NewCredential {
+        account: Some("me".into()),
+        ..NewCredential::new(tokens(PLANTED))
+    };
+    broker.add(&work, &slack, credential).await.unwrap();
+    grants(&broker, "work", &[("slack", "")]).await;
+    let secret = tokens(PLANTED);
+    let renewed = broker.vault.renewed(
+        &work,
+        &slack,
+        Renew::Rejected { generation: 1 },
+        RenewPolicy {
+            reuse_grace_s: 0,
+            rotates: true,
+        },
+        |_| async {
+            Ok(Renewed {
+                secret,
+                expires_at: None,
+                scopes: None,
+            })
+        },
+    );
+    let generation = renewed.await.unwrap().generation;
+    broker.remove(&work, &slack).await.unwrap();
+
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once("holster::audit: "))
+        .map(|(_, event)| event.to_owned())
+        .collect();
+    let event = |action: &str, generation: i64| {
+        format!(
+            "action=\"{action}\" tenant=local profile=work provider=slack account=\"me\" generation={generation}"
+        )
+    };
+    assert_eq!(
+        lines,
+        [
+            event("stored", 1),
+            event("used", 1),
+            event("refreshed", generation),
+            event("removed", generation),
+        ]
+    );
+    assert!(!text.contains(PLANTED));
 }
 
 #[tokio::test]
@@ -335,7 +497,11 @@ async fn configured_accounts_serve_the_local_tenant_alone() {
         ..owner("default")
     };
     let unmet = broker
-        .resolve(&guest, &needs(&[("slack", "")]))
+        .resolve(
+            &guest.tenant,
+            Some(&guest.profile),
+            &needs(&[("slack", "")]),
+        )
         .await
         .unwrap()
         .unwrap_err();
@@ -354,7 +520,7 @@ async fn a_profile_is_known_if_it_is_configured_has_a_credential_or_is_the_defau
     for name in ["configured", "stored", "default"] {
         assert!(
             broker
-                .resolve(&owner(name), &[])
+                .resolve(&TenantId::local(), Some(&profile(name)), &[])
                 .await
                 .unwrap()
                 .unwrap()
@@ -369,14 +535,14 @@ async fn a_profile_is_known_if_it_is_configured_has_a_credential_or_is_the_defau
     }
     for list in [&[][..], &[("slack", "")]] {
         let error = broker
-            .resolve(&owner("wrok"), &needs(list))
+            .resolve(&TenantId::local(), Some(&profile("wrok")), &needs(list))
             .await
             .unwrap_err()
             .to_string();
         assert_eq!(
             error,
             "there is no profile `wrok`, but `configured`, `default` and `stored`; \
-             `holster auth add PROVIDER --profile wrok` makes it"
+             `holster auth connect PROVIDER --profile wrok` makes it"
         );
     }
     let profiles = broker.profiles(&TenantId::local()).await.unwrap();
@@ -400,7 +566,7 @@ async fn an_unknown_provider_is_an_error_and_not_a_missing_account() {
     let broker = broker(&folder, "").await;
     let wanted = needs(&[("slakc", "")]);
     let error = broker
-        .resolve(&owner("default"), &wanted)
+        .resolve(&TenantId::local(), Some(&profile("default")), &wanted)
         .await
         .unwrap_err()
         .to_string();
@@ -529,7 +695,8 @@ async fn no_text_that_the_broker_gives_holds_a_secret() {
     let local = TenantId::local();
     let resolved = broker
         .resolve(
-            &owner("work"),
+            &local,
+            Some(&profile("work")),
             &needs(&[("slack", ""), ("github", ""), ("jira", "")]),
         )
         .await;
@@ -557,7 +724,11 @@ async fn no_text_that_the_broker_gives_holds_a_secret() {
     texts.push(format!("{error} {error:?}"));
     std::fs::write(&path, format!("{PLANTED}\n{PLANTED}")).unwrap();
     let unmet = broker
-        .resolve(&owner("work"), &needs(&[("github", "")]))
+        .resolve(
+            &TenantId::local(),
+            Some(&profile("work")),
+            &needs(&[("github", "")]),
+        )
         .await
         .unwrap()
         .unwrap_err();
@@ -599,7 +770,7 @@ async fn an_altered_row_is_a_lack_with_its_reason_and_a_damaged_vault_an_error()
         missing[0]
     );
     assert!(
-        missing[0].remedy.contains("holster auth add slack"),
+        missing[0].remedy.contains("holster auth connect slack"),
         "{}",
         missing[0]
     );
@@ -614,8 +785,70 @@ async fn an_altered_row_is_a_lack_with_its_reason_and_a_damaged_vault_an_error()
     crate::private::create(&database, b"no database at all, but long enough to be one").unwrap();
     let broker = Broker::open(settings(folder.path(), "")).await.unwrap();
     let error = broker
-        .resolve(&owner("work"), &needs(&[("slack", "")]))
+        .resolve(
+            &TenantId::local(),
+            Some(&profile("work")),
+            &needs(&[("slack", "")]),
+        )
         .await
         .unwrap_err();
     assert!(error.to_string().contains("is damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn a_variable_is_only_what_its_provider_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path(), "");
+    let pagerduty = id("pagerduty");
+    let service = |value: &str| {
+        let own = BTreeMap::from([("service".to_owned(), value.to_owned())]);
+        BTreeMap::from([(profile("work"), BTreeMap::from([(pagerduty.clone(), own)]))])
+    };
+    settings.variables = service("evil");
+    let error = Broker::open(settings.clone()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the variable `service` of `pagerduty` in profile `work` is not what it may be: it is one of `api`, `api.eu`"
+    );
+    settings.variables = service("api.eu");
+    let broker = Broker::open(settings).await.unwrap();
+
+    let new = NewConnection {
+        owner: owner("work"),
+        thread: ThreadId::new("t").unwrap(),
+        provider: pagerduty.clone(),
+        scopes: Scopes::default(),
+    };
+    let connection = broker.connect(new).await.unwrap();
+    let address = ConnectAddress {
+        url: "http://127.0.0.1:1/".parse().unwrap(),
+        chosen: false,
+    };
+    let page = broker.connect_page(&connection.id, None, &address).await;
+    let Stage::Choose { ways, .. } = page.unwrap().unwrap().stage else {
+        panic!("there is nothing to choose");
+    };
+    let Way::Enter { fields, .. } = &ways[0] else {
+        panic!("{ways:?}");
+    };
+    let field = fields.iter().find(|field| field.name == "variable.service");
+    let field = field.unwrap();
+    assert_eq!(field.value, "api.eu");
+    assert_eq!(field.choices, ["api", "api.eu"]);
+
+    let fields = [("token", "t"), ("variable.service", "evil")];
+    let choice = Choice {
+        way: ChosenWay::Enter(CredentialKind::ApiKey),
+        fields: fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect(),
+    };
+    let browser = Browser::new();
+    let chosen = broker.choose(&connection.id, &browser, &address, choice);
+    let error = chosen.await.unwrap_err();
+    assert!(
+        matches!(&error, ChoiceError::Field { reason, .. } if reason.contains("`api`, `api.eu`")),
+        "{error}"
+    );
 }

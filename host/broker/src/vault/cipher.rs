@@ -17,7 +17,7 @@ pub struct Key(Zeroizing<[u8; 32]>);
 impl Key {
     pub(super) fn random() -> Self {
         let mut key = Zeroizing::new([0; 32]);
-        fill_random(&mut *key);
+        crate::random::fill(&mut *key);
         Self(key)
     }
 
@@ -34,7 +34,7 @@ impl Key {
     /// Nonce and ciphertext of `plaintext`, bound to `context`.
     pub(super) fn seal(&self, context: &Context, plaintext: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE];
-        fill_random(&mut nonce);
+        crate::random::fill(&mut nonce);
         let payload = Payload {
             msg: plaintext,
             aad: &context.0,
@@ -93,11 +93,6 @@ impl Context {
             Some(field) => self.with([1]).with(field),
         }
     }
-}
-
-/// Fills `bytes` from the system's generator.
-pub(super) fn fill_random(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the system has random bytes");
 }
 
 #[cfg(test)]

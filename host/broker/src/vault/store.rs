@@ -4,21 +4,26 @@
 //! writes shows to its own reader like anything that another process writes. A new database is made under another
 //! name and moved into place when it is whole. Nothing here keeps a secret in memory.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use holster_types::{ProfileName, ProviderId, Scopes, SecretString, TenantId};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, SqliteConnection};
+use sqlx::{
+    ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, Sqlite, SqliteConnection,
+    Transaction,
+};
 use tokio::sync::{Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
-use super::cipher::{Context, Key, fill_random};
+use super::cipher::{Context, Key};
 use super::keeper::{KeeperRecord, KeyKeeper};
-use super::{Held, RowProblem, VaultError};
+use super::transfer::Imported;
+use super::{Held, RowProblem, VaultError, seconds};
 use crate::credential::{Added, CredentialKind, CredentialSecret, NewCredential};
 use crate::{Owner, private};
 
@@ -28,18 +33,55 @@ const BUSY: Duration = Duration::from_secs(10);
 /// The columns of a row, in the order in which [`StoredRow::read`] takes them.
 macro_rules! columns {
     () => {
-        "profile, provider, generation, kind, ciphertext, scopes, account, expires_at, created_at, updated_at"
+        "profile, provider, generation, kind, ciphertext, scopes, account, expires_at, created_at, updated_at, trouble"
     };
 }
 
+pub(super) use columns;
+
 #[derive(Debug)]
 pub(super) struct Store {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     reader: Mutex<SqliteConnection>,
     writer: Mutex<SqliteConnection>,
-    identity: Vec<u8>,
-    key: Key,
-    pub(super) keeper: KeeperRecord,
+    pub(super) identity: Vec<u8>,
+    keeper: RwLock<Arc<dyn KeyKeeper>>,
+    unlocked: RwLock<Arc<Unlocked>>,
+}
+
+/// The data key, and what it was unlocked from. Another process may have put another in its place.
+#[derive(Debug)]
+pub(super) struct Unlocked {
+    pub(super) key: Key,
+    pub(super) wrapped: Vec<u8>,
+    pub(super) record: KeeperRecord,
+}
+
+impl Unlocked {
+    async fn unlock(
+        path: &Path,
+        keeper: &Arc<dyn KeyKeeper>,
+        identity: &[u8],
+        record: &str,
+        wrapped: Vec<u8>,
+    ) -> Result<Self, VaultError> {
+        let keeper_record: KeeperRecord = serde_json::from_str(record)
+            .map_err(|_| VaultError::damaged(path, "who keeps its master key cannot be read"))?;
+        let (finder, wanted) = (Arc::clone(keeper), keeper_record.clone());
+        let master = blocking(move || finder.find(&wanted)).await?;
+        let key = master
+            .open(&wrapping(identity, record), &wrapped)
+            .and_then(|bytes| Key::from_bytes(&bytes))
+            .ok_or_else(|| VaultError::WrongKey {
+                path: path.to_owned(),
+                keeper: keeper_record.clone(),
+            })?;
+        Ok(Self {
+            key,
+            wrapped,
+            record: keeper_record,
+        })
+    }
 }
 
 /// A row as it stands in the database; nothing in it is believed before its ciphertext has opened.
@@ -48,12 +90,37 @@ pub(super) struct StoredRow {
     pub(super) provider: ProviderId,
     pub(super) generation: i64,
     pub(super) kind: String,
-    ciphertext: Vec<u8>,
+    pub(super) ciphertext: Vec<u8>,
     pub(super) scopes: Option<String>,
     pub(super) account: Option<String>,
     pub(super) expires_at: Option<i64>,
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Why the provider will not renew a credential. Not bound to the ciphertext: who can write it can delete the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("was ended by the provider")]
+    Ended,
+    #[error("may have lost its refresh token when a refresh was cut off")]
+    Uncertain,
+}
+
+impl Trouble {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Uncertain => "uncertain",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Ended, Self::Uncertain]
+            .into_iter()
+            .find(|trouble| trouble.as_str() == text)
+    }
 }
 
 /// The connection that reads, for as long as it is held.
@@ -108,7 +175,7 @@ impl Store {
         let maker = Arc::clone(keeper);
         let (master, record) = blocking(move || maker.create()).await?;
         let mut identity = [0; 16];
-        fill_random(&mut identity);
+        crate::random::fill(&mut identity);
         let record = serde_json::to_string(&record).expect("a record is JSON");
         let data_key = Key::random();
         let wrapped = master.seal(&wrapping(&identity, &record), data_key.bytes());
@@ -158,17 +225,7 @@ impl Store {
                 .await
                 .map_err(failed)?
                 .ok_or_else(|| VaultError::damaged(path, "it has lost its key"))?;
-        let keeper_record: KeeperRecord = serde_json::from_str(&record)
-            .map_err(|_| VaultError::damaged(path, "who keeps its master key cannot be read"))?;
-        let (finder, wanted) = (Arc::clone(keeper), keeper_record.clone());
-        let master = blocking(move || finder.find(&wanted)).await?;
-        let key = master
-            .open(&wrapping(&identity, &record), &wrapped)
-            .and_then(|bytes| Key::from_bytes(&bytes))
-            .ok_or_else(|| VaultError::WrongKey {
-                path: path.to_owned(),
-                keeper: keeper_record.clone(),
-            })?;
+        let unlocked = Unlocked::unlock(path, keeper, &identity, &record, wrapped).await?;
         let writer = connect(path, SqliteJournalMode::Wal)
             .await
             .map_err(failed)?;
@@ -177,17 +234,119 @@ impl Store {
             reader: Mutex::new(reader),
             writer: Mutex::new(writer),
             identity,
-            key,
-            keeper: keeper_record,
+            keeper: RwLock::new(Arc::clone(keeper)),
+            unlocked: RwLock::new(Arc::new(unlocked)),
         })
     }
 
     /// The connection that reads; others wait until it is dropped.
-    pub(super) async fn reader(&self) -> Reader<'_> {
-        Reader {
+    pub(super) async fn reader(&self) -> Result<Reader<'_>, VaultError> {
+        let mut connection = self.reader.lock().await;
+        self.follow_rotation(&mut connection).await?;
+        Ok(Reader {
             path: &self.path,
-            connection: self.reader.lock().await,
+            connection,
+        })
+    }
+
+    pub(super) fn keeper(&self) -> Arc<dyn KeyKeeper> {
+        Arc::clone(&self.keeper.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn unlocked(&self) -> Arc<Unlocked> {
+        Arc::clone(&self.unlocked.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn unlock_with(&self, unlocked: Unlocked, keeper: Arc<dyn KeyKeeper>) {
+        *self.keeper.write().unwrap_or_else(PoisonError::into_inner) = keeper;
+        *self
+            .unlocked
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(unlocked);
+    }
+
+    /// Takes over the key that another process has put in place of the one before; `false` if it is the same.
+    pub(super) async fn follow_rotation(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<bool, VaultError> {
+        let (record, wrapped): (String, Vec<u8>) =
+            sqlx::query_as("SELECT keeper, wrapped_key FROM vault")
+                .fetch_optional(connection)
+                .await
+                .map_err(|error| VaultError::of(&self.path, &error))?
+                .ok_or_else(|| VaultError::damaged(&self.path, "it has lost its key"))?;
+        if wrapped == self.unlocked().wrapped {
+            return Ok(false);
         }
+        let keeper = self.keeper();
+        let unlocked =
+            Unlocked::unlock(&self.path, &keeper, &self.identity, &record, wrapped).await?;
+        self.unlock_with(unlocked, keeper);
+        Ok(true)
+    }
+
+    /// A transaction that writes, with the key that is in force until it ends. Immediate: a transaction that reads
+    /// first and writes later may find itself overtaken.
+    pub(super) async fn begin<'a>(
+        &self,
+        writer: &'a mut SqliteConnection,
+    ) -> Result<Transaction<'a, Sqlite>, VaultError> {
+        let mut transaction = writer
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| VaultError::of(&self.path, &error))?;
+        self.follow_rotation(&mut transaction).await?;
+        Ok(transaction)
+    }
+
+    /// The connection that writes; others wait until it is dropped.
+    pub(super) async fn writer(&self) -> Result<MutexGuard<'_, SqliteConnection>, VaultError> {
+        let mut writer = self.writer.lock().await;
+        // On a full disk SQLite rolls back by itself, and sqlx does not notice: the connection would never begin a
+        // transaction again. The ping waits for the rollback of a transaction that was dropped.
+        if writer.ping().await.is_err() || writer.is_in_transaction() {
+            *writer = connect(&self.path, SqliteJournalMode::Wal)
+                .await
+                .map_err(|error| VaultError::of(&self.path, &error))?;
+        }
+        Ok(writer)
+    }
+
+    /// The file of the database.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What binds every ciphertext to this vault.
+    pub(super) fn identity(&self) -> &[u8] {
+        &self.identity
+    }
+
+    /// Runs one statement; whether it changed anything.
+    pub(super) async fn change(
+        &self,
+        statement: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<bool, VaultError> {
+        let done = statement
+            .execute(&mut *self.writer().await?)
+            .await
+            .map_err(|error| VaultError::of(&self.path, &error))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Seals what belongs to a place in this vault.
+    pub(super) fn seal_at(&self, place: Context, plaintext: &[u8]) -> Vec<u8> {
+        self.unlocked()
+            .key
+            .seal(&place.with(&self.identity), plaintext)
+    }
+
+    /// Opens what was sealed for a place in this vault; `None` if it was not.
+    pub(super) fn open_at(&self, place: Context, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.unlocked()
+            .key
+            .open(&place.with(&self.identity), sealed)
     }
 
     /// Writes a credential under a new generation.
@@ -196,17 +355,69 @@ impl Store {
         owner: &Owner,
         provider: &ProviderId,
         credential: &NewCredential,
-        now: i64,
-    ) -> Result<Added, VaultError> {
+        now: u64,
+    ) -> Result<(Added, i64), VaultError> {
+        let mut writer = self.writer().await?;
+        let mut transaction = self.begin(&mut writer).await?;
+        let added = self
+            .put_in(&mut transaction, owner, provider, credential, now)
+            .await?;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| VaultError::of(&self.path, &error))?;
+        Ok(added)
+    }
+
+    /// Writes all these credentials or none, and gives the generations that they have now. One that is there already
+    /// stays, unless `replace` says otherwise.
+    pub(super) async fn put_all(
+        &self,
+        credentials: &[(Owner, ProviderId, NewCredential)],
+        replace: bool,
+        now: u64,
+    ) -> Result<Vec<(Imported, i64)>, VaultError> {
         let failed = |error| VaultError::of(&self.path, &error);
-        let mut writer = self.writer.lock().await;
-        // Immediate: a transaction that reads first and writes later may find itself overtaken.
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let generation: i64 =
-            sqlx::query_scalar("UPDATE vault SET generation = generation + 1 RETURNING generation")
-                .fetch_one(&mut *transaction)
-                .await
-                .map_err(failed)?;
+        let mut writer = self.writer().await?;
+        let mut transaction = self.begin(&mut writer).await?;
+        let mut outcomes = Vec::with_capacity(credentials.len());
+        for (owner, provider, credential) in credentials {
+            let is_there: Option<i64> = sqlx::query_scalar(
+                "SELECT generation FROM credential WHERE tenant = ? AND profile = ? AND provider = ?",
+            )
+            .bind(owner.tenant.as_str())
+            .bind(owner.profile.as_str())
+            .bind(provider.as_str())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed)?;
+            if let Some(generation) = is_there.filter(|_| !replace) {
+                outcomes.push((Imported::Kept, generation));
+                continue;
+            }
+            let (added, generation) = self
+                .put_in(&mut transaction, owner, provider, credential, now)
+                .await?;
+            let outcome = match added {
+                Added::New => Imported::Added,
+                Added::Replaced => Imported::Replaced,
+            };
+            outcomes.push((outcome, generation));
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(outcomes)
+    }
+
+    async fn put_in(
+        &self,
+        transaction: &mut SqliteConnection,
+        owner: &Owner,
+        provider: &ProviderId,
+        credential: &NewCredential,
+        now: u64,
+    ) -> Result<(Added, i64), VaultError> {
+        let failed = |error| VaultError::of(&self.path, &error);
+        let generation = next_generation(&mut *transaction).await.map_err(failed)?;
         let created_at: Option<i64> = sqlx::query_scalar(
             "SELECT created_at FROM credential WHERE tenant = ? AND profile = ? AND provider = ?",
         )
@@ -216,31 +427,31 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed)?;
-        let mut row = StoredRow {
-            profile: owner.profile.clone(),
-            provider: provider.clone(),
-            generation,
-            kind: credential.secret.kind().as_str().to_owned(),
-            ciphertext: Vec::new(),
-            scopes: credential
-                .scopes
-                .as_ref()
-                .map(|scopes| serde_json::to_string(scopes).expect("scopes are JSON")),
+        let held = Held {
+            secret: credential.secret.clone(),
             account: credential.account.clone(),
-            expires_at: credential
-                .expires_at
-                .map(|at| i64::try_from(at).unwrap_or(i64::MAX)),
-            created_at: created_at.unwrap_or(now),
-            updated_at: now,
+            scopes: credential.scopes.clone(),
+            expires_at: credential.expires_at,
+            generation,
+            written_at: now,
+            ended: false,
         };
-        row.ciphertext = self.key.seal(
-            &self.place(&owner.tenant, &row),
-            &encode(&credential.secret),
-        );
+        let row = self.seal(owner, provider, &held, created_at.unwrap_or(seconds(now)));
+        // The doubt about a refresh token goes with the token, but not if the same one is written once more.
+        sqlx::query(
+            "DELETE FROM refresh WHERE tenant = ? AND profile = ? AND provider = ? AND token_hash IS NOT ?",
+        )
+        .bind(owner.tenant.as_str())
+        .bind(owner.profile.as_str())
+        .bind(provider.as_str())
+        .bind(self.token_hash(&held.secret))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
         sqlx::query(concat!(
             "INSERT OR REPLACE INTO credential (tenant, ",
             columns!(),
-            ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
         ))
         .bind(owner.tenant.as_str())
         .bind(row.profile.as_str())
@@ -256,35 +467,131 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(if created_at.is_some() {
+        let added = if created_at.is_some() {
             Added::Replaced
         } else {
             Added::New
-        })
+        };
+        Ok((added, generation))
     }
 
-    /// Deletes a credential; `false` if there was none.
+    /// Deletes a credential, what is known of its refresh, and the choice of its profile for its provider; gives its
+    /// account and generation, if there was one.
     pub(super) async fn delete(
         &self,
         owner: &Owner,
         provider: &ProviderId,
-    ) -> Result<bool, VaultError> {
-        let mut writer = self.writer.lock().await;
-        let done =
-            sqlx::query("DELETE FROM credential WHERE tenant = ? AND profile = ? AND provider = ?")
+    ) -> Result<Option<(Option<String>, i64)>, VaultError> {
+        let failed = |error| VaultError::of(&self.path, &error);
+        let mut writer = self.writer().await?;
+        let mut transaction = self.begin(&mut writer).await?;
+        for statement in [
+            "DELETE FROM refresh WHERE tenant = ? AND profile = ? AND provider = ?",
+            "DELETE FROM default_profile WHERE tenant = ? AND profile = ? AND provider = ?",
+        ] {
+            sqlx::query(statement)
                 .bind(owner.tenant.as_str())
                 .bind(owner.profile.as_str())
                 .bind(provider.as_str())
-                .execute(&mut *writer)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+        }
+        let deleted = sqlx::query_as(
+            "DELETE FROM credential WHERE tenant = ? AND profile = ? AND provider = ? RETURNING account, generation",
+        )
+        .bind(owner.tenant.as_str())
+        .bind(owner.profile.as_str())
+        .bind(provider.as_str())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(deleted)
+    }
+
+    pub(super) async fn set_default_profile(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        profile: Option<&ProfileName>,
+    ) -> Result<(), VaultError> {
+        let failed = |error| VaultError::of(&self.path, &error);
+        let mut writer = self.writer().await?;
+        let mut transaction = self.begin(&mut writer).await?;
+        let query = match profile {
+            Some(profile) => {
+                let place = self.choice(tenant, provider, profile);
+                sqlx::query(
+                    "INSERT OR REPLACE INTO default_profile (tenant, provider, profile, seal) VALUES (?, ?, ?, ?)",
+                )
+                .bind(tenant.as_str())
+                .bind(provider.as_str())
+                .bind(profile.as_str())
+                .bind(self.unlocked().key.seal(&place, b""))
+            }
+            None => sqlx::query("DELETE FROM default_profile WHERE tenant = ? AND provider = ?")
+                .bind(tenant.as_str())
+                .bind(provider.as_str()),
+        };
+        query.execute(&mut *transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    pub(super) async fn default_profiles(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
+        let rows: Vec<(String, String, Vec<u8>)> =
+            sqlx::query_as("SELECT provider, profile, seal FROM default_profile WHERE tenant = ?")
+                .bind(tenant.as_str())
+                .fetch_all(&mut *self.reader().await?.connection)
                 .await
                 .map_err(|error| VaultError::of(&self.path, &error))?;
-        Ok(done.rows_affected() > 0)
+        let valid = |(provider, profile, seal): (String, String, Vec<u8>)| {
+            let provider = ProviderId::new(provider).ok()?;
+            let profile = ProfileName::new(profile).ok()?;
+            let place = self.choice(tenant, &provider, &profile);
+            if self.unlocked().key.open(&place, &seal).is_none() {
+                tracing::warn!(%provider, "the choice of a profile was altered in the vault; it is left out");
+                return None;
+            }
+            Some((provider, profile))
+        };
+        Ok(rows.into_iter().filter_map(valid).collect())
+    }
+
+    /// The row of a credential that was first written at `created_at`.
+    pub(super) fn seal(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+        held: &Held,
+        created_at: i64,
+    ) -> StoredRow {
+        let scopes = held.scopes.as_ref();
+        let mut row = StoredRow {
+            profile: owner.profile.clone(),
+            provider: provider.clone(),
+            generation: held.generation,
+            kind: held.secret.kind().as_str().to_owned(),
+            ciphertext: Vec::new(),
+            scopes: scopes.map(|scopes| serde_json::to_string(scopes).expect("scopes are JSON")),
+            account: held.account.clone(),
+            expires_at: held.expires_at.map(seconds),
+            created_at,
+            updated_at: seconds(held.written_at),
+            trouble: None,
+        };
+        let place = self.place(&owner.tenant, &row);
+        row.ciphertext = self.unlocked().key.seal(&place, &encode(&held.secret));
+        row
     }
 
     /// The credential in a row of that tenant.
     pub(super) fn unseal(&self, tenant: &TenantId, row: &StoredRow) -> Result<Held, RowProblem> {
         let plaintext = self
+            .unlocked()
             .key
             .open(&self.place(tenant, row), &row.ciphertext)
             .ok_or(RowProblem::Altered)?;
@@ -303,11 +610,28 @@ impl Store {
             account: row.account.clone(),
             scopes,
             expires_at: row.expires_at.and_then(|at| u64::try_from(at).ok()),
+            generation: row.generation,
+            written_at: u64::try_from(row.updated_at).unwrap_or(0),
+            ended: row.trouble == Some(Trouble::Ended),
         })
     }
 
+    /// What the choice of a profile is bound to.
+    pub(super) fn choice(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        profile: &ProfileName,
+    ) -> Context {
+        Context::new("holster default profile 1")
+            .with(&self.identity)
+            .with(tenant.as_str())
+            .with(provider.as_str())
+            .with(profile.as_str())
+    }
+
     /// Everything that a row says in the open.
-    fn place(&self, tenant: &TenantId, row: &StoredRow) -> Context {
+    pub(super) fn place(&self, tenant: &TenantId, row: &StoredRow) -> Context {
         Context::new("holster credential 1")
             .with(&self.identity)
             .with(tenant.as_str())
@@ -324,6 +648,16 @@ impl Store {
 }
 
 impl Reader<'_> {
+    /// The connection itself.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// As [`Store::follow_rotation`].
+    pub(super) async fn follow_rotation(&mut self, store: &Store) -> Result<bool, VaultError> {
+        store.follow_rotation(&mut self.connection).await
+    }
+
     /// Differs from what it was if anything was written in between.
     pub(super) async fn version(&mut self) -> Result<i64, VaultError> {
         sqlx::query_scalar("PRAGMA data_version")
@@ -400,6 +734,26 @@ impl Reader<'_> {
         Ok(rows.into_iter().filter_map(valid).collect())
     }
 
+    /// The profiles of a tenant with a row for the provider.
+    pub(super) async fn holders(
+        &mut self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Vec<ProfileName>, VaultError> {
+        let names: Vec<String> = sqlx::query_scalar(
+            "SELECT profile FROM credential WHERE tenant = ? AND provider = ? ORDER BY profile",
+        )
+        .bind(tenant.as_str())
+        .bind(provider.as_str())
+        .fetch_all(&mut *self.connection)
+        .await
+        .map_err(|error| VaultError::of(self.path, &error))?;
+        Ok(names
+            .into_iter()
+            .filter_map(|name| ProfileName::new(name).ok())
+            .collect())
+    }
+
     /// What the database finds wrong with its own file.
     pub(super) async fn integrity(&mut self) -> Result<Vec<String>, VaultError> {
         let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
@@ -411,7 +765,7 @@ impl Reader<'_> {
 }
 
 impl StoredRow {
-    fn read(row: &SqliteRow) -> Result<Self, RowProblem> {
+    pub(super) fn read(row: &SqliteRow) -> Result<Self, RowProblem> {
         let text = |index: usize| {
             row.try_get::<String, _>(index)
                 .map_err(|_| RowProblem::Altered)
@@ -431,12 +785,23 @@ impl StoredRow {
             expires_at: row.try_get(7).map_err(|_| RowProblem::Altered)?,
             created_at: number(8)?,
             updated_at: number(9)?,
+            trouble: match row.try_get(10).map_err(|_| RowProblem::Altered)? {
+                None => None,
+                Some(text) => Some(Trouble::parse(text).ok_or(RowProblem::Unknown)?),
+            },
         })
     }
 }
 
+/// A generation that no row has had.
+pub(super) async fn next_generation(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("UPDATE vault SET generation = generation + 1 RETURNING generation")
+        .fetch_one(connection)
+        .await
+}
+
 /// What the wrapped data key is bound to.
-fn wrapping(identity: &[u8], record: &str) -> Context {
+pub(super) fn wrapping(identity: &[u8], record: &str) -> Context {
     Context::new("holster vault key 1")
         .with(identity)
         .with(record)
@@ -483,13 +848,29 @@ async fn connect(path: &Path, journal: SqliteJournalMode) -> Result<SqliteConnec
 }
 
 async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), VaultError> {
-    let migrations = vec![Migration::new(
-        1,
-        "vault".into(),
-        MigrationType::Simple,
-        include_str!("../../migrations/0001_vault.sql").into_sql_str(),
-        false,
-    )];
+    let migration = |version, description: &'static str, statements: &'static str| {
+        let statements = statements.into_sql_str();
+        Migration::new(
+            version,
+            description.into(),
+            MigrationType::Simple,
+            statements,
+            false,
+        )
+    };
+    let migrations = vec![
+        migration(1, "vault", include_str!("../../migrations/0001_vault.sql")),
+        migration(
+            2,
+            "refresh",
+            include_str!("../../migrations/0002_refresh.sql"),
+        ),
+        migration(
+            3,
+            "connections",
+            include_str!("../../migrations/0003_connections.sql"),
+        ),
+    ];
     // Not `run`: the future of its `Acquire` could not move between threads.
     Migrator::with_migrations(migrations)
         .run_direct(None, connection, false)
@@ -549,7 +930,7 @@ fn lock(folder: &Path) -> Result<File, VaultError> {
 }
 
 /// Runs what waits for a disk, or computes for long, where it holds up nobody.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::*;
+use crate::credential::{OAuthTokens, TokenClient};
 use crate::private;
 
 /// By then a process has noticed what another one wrote.
@@ -37,6 +38,19 @@ fn provider(id: &str) -> ProviderId {
 
 fn token(text: &str) -> NewCredential {
     NewCredential::new(CredentialSecret::Token(text.into()))
+}
+
+fn oauth(access: &str) -> CredentialSecret {
+    CredentialSecret::OAuth(OAuthTokens {
+        access: access.into(),
+        refresh: Some(format!("{access}-refresh").into()),
+        dpop_key: None,
+        client: TokenClient {
+            id: "client".into(),
+            secret: None,
+        },
+        variables: BTreeMap::new(),
+    })
 }
 
 fn database(folder: &TempDir) -> PathBuf {
@@ -149,6 +163,31 @@ async fn every_kind_of_secret_comes_back_as_it_was() {
             key: "k".into(),
             secret: "line\nline".into(),
         },
+        oauth("a"),
+        CredentialSecret::OAuth(OAuthTokens {
+            access: "a".into(),
+            refresh: None,
+            dpop_key: Some("d".into()),
+            client: TokenClient {
+                id: "c".into(),
+                secret: Some("s".into()),
+            },
+            variables: [("domain", "x.example"), ("", "refresh")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        }),
+        CredentialSecret::ClientCredentials {
+            id: "refresh".into(),
+            secret: "s".into(),
+            access: None,
+            variables: BTreeMap::new(),
+        },
+        CredentialSecret::ClientCredentials {
+            id: "i".into(),
+            secret: "s".into(),
+            access: Some("a".into()),
+            variables: [("access".to_owned(), "b".to_owned())].into(),
+        },
     ];
     for (number, secret) in secrets.iter().enumerate() {
         let id = provider(&format!("p{number}"));
@@ -164,6 +203,130 @@ async fn every_kind_of_secret_comes_back_as_it_was() {
         assert_eq!(held.secret.kind(), secret.kind());
         assert_eq!(held.secret.parts(), secret.parts());
     }
+}
+
+#[test]
+fn parts_of_a_newer_holster_are_refused_not_dropped() {
+    let parts = |texts: &[&str]| {
+        let parts = texts.iter().map(|&text| text.into()).collect();
+        CredentialSecret::from_parts(CredentialKind::Oauth2, parts)
+    };
+    assert!(parts(&["client_id", "c", "access", "a"]).is_some());
+    for unknown in [
+        &["client_id", "c", "access", "a", "from the future", "x"][..],
+        &["client_id", "c", "access", "a", "access", "b"],
+        &["client_id", "c", "access", "a", "refresh"],
+        &["client_id", "c"],
+        &["access", "a"],
+        &[],
+    ] {
+        assert!(parts(unknown).is_none(), "{unknown:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_vault_of_the_first_version_opens_and_keeps_its_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    open(&folder)
+        .store(&owner("work"), &provider("slack"), token("t"))
+        .await
+        .unwrap();
+    // As the first version left it.
+    for statement in [
+        "DROP TABLE refresh",
+        "DROP TABLE default_profile",
+        "DROP TABLE connection_thread",
+        "DROP TABLE connection",
+        "DROP TABLE revocation",
+        "DROP TABLE client",
+        "ALTER TABLE credential DROP COLUMN trouble",
+        "DELETE FROM _sqlx_migrations WHERE version > 1",
+    ] {
+        run(&folder, statement).await;
+    }
+    let vault = open(&folder);
+    assert_eq!(
+        found(&vault, "work", "slack").await.unwrap().as_deref(),
+        Some("t")
+    );
+    vault
+        .store(
+            &owner("work"),
+            &provider("x"),
+            NewCredential::new(oauth("a")),
+        )
+        .await
+        .unwrap();
+    assert_eq!(vault.verify().await.unwrap().credentials, 2);
+}
+
+#[tokio::test]
+async fn a_default_profile_is_chosen_for_a_provider_and_goes_with_its_credential() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = open(&folder);
+    let (local, slack) = (TenantId::local(), provider("slack"));
+    let (work, home) = (owner("work").profile, owner("home").profile);
+    vault
+        .set_default_profile(&local, &slack, None)
+        .await
+        .unwrap();
+    assert!(!database(&folder).exists(), "nothing to take back");
+    for profile in ["work", "home"] {
+        vault
+            .store(&owner(profile), &slack, token("t"))
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        vault.holders(&local, &slack).await.unwrap(),
+        [home.clone(), work.clone()]
+    );
+    let chosen = async || vault.default_profiles(&local).await.unwrap();
+    assert_eq!(chosen().await, BTreeMap::new());
+    for profile in [&work, &home] {
+        vault
+            .set_default_profile(&local, &slack, Some(profile))
+            .await
+            .unwrap();
+        assert_eq!(chosen().await, [(slack.clone(), profile.clone())].into());
+    }
+    // Neither another profile's removal nor a replacement takes it back.
+    vault.remove(&owner("work"), &slack).await.unwrap();
+    vault
+        .store(&owner("home"), &slack, token("new"))
+        .await
+        .unwrap();
+    assert_eq!(chosen().await.len(), 1);
+    let ann = TenantId::new("ann").unwrap();
+    assert!(vault.default_profiles(&ann).await.unwrap().is_empty());
+    vault.remove(&owner("home"), &slack).await.unwrap();
+    assert_eq!(chosen().await, BTreeMap::new());
+    assert!(vault.holders(&local, &slack).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_default_profile_that_was_written_without_the_key_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = open(&folder);
+    let local = TenantId::local();
+    for id in ["slack", "github"] {
+        vault
+            .set_default_profile(&local, &provider(id), Some(&owner("work").profile))
+            .await
+            .unwrap();
+    }
+    run(
+        &folder,
+        "UPDATE default_profile SET profile = 'home' WHERE provider = 'slack'",
+    )
+    .await;
+    let chosen: Vec<_> = vault
+        .default_profiles(&local)
+        .await
+        .unwrap()
+        .into_keys()
+        .collect();
+    assert_eq!(chosen, [provider("github")]);
 }
 
 #[tokio::test]
@@ -604,7 +767,9 @@ async fn no_file_of_the_vault_holds_a_secret_in_the_open() {
                 secret: PLANTED.into(),
             },
         ),
+        ("oauth", oauth(PLANTED)),
     ] {
+        assert!(!format!("{secret:?}").contains(PLANTED));
         vault
             .store(&owner("work"), &provider(id), NewCredential::new(secret))
             .await

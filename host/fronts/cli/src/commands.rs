@@ -10,6 +10,7 @@ pub(crate) mod profiles;
 pub(crate) mod providers;
 pub(crate) mod schema;
 pub(crate) mod tools;
+pub(crate) mod vault;
 
 use std::sync::Arc;
 

@@ -8,8 +8,10 @@
 mod commands;
 mod content;
 mod exit;
+mod pages;
 mod print;
 mod progress;
+mod prompt;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -60,14 +62,20 @@ enum Command {
     Auth(commands::auth::Arguments),
     Profiles(commands::profiles::Arguments),
     Providers(commands::providers::Arguments),
+    Vault(commands::vault::Arguments),
     Cache(commands::cache::Arguments),
     Schema(commands::schema::Arguments),
     Completions(commands::completions::Arguments),
 }
 
 impl Global {
+    /// The configuration's file, if there is one.
+    fn config_file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(Config::find)
+    }
+
     fn config(&self) -> Result<Config, Exit> {
-        let mut config = match self.config.clone().or_else(Config::find) {
+        let mut config = match self.config_file() {
             Some(path) => Config::read(&path).map_err(Exit::usage)?,
             None => Config::default(),
         };
@@ -81,6 +89,7 @@ impl Global {
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     start_log(global.verbose);
+    refuse_core_dumps();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -106,11 +115,27 @@ async fn run(global: &Global, command: Command) -> Result<(), Exit> {
         Command::Auth(arguments) => commands::auth::run(global, arguments).await,
         Command::Profiles(arguments) => commands::profiles::run(global, arguments).await,
         Command::Providers(arguments) => commands::providers::run(global, arguments).await,
+        Command::Vault(arguments) => commands::vault::run(global, arguments).await,
         Command::Cache(arguments) => commands::cache::run(global, arguments).await,
         Command::Schema(arguments) => commands::schema::run(&arguments),
         Command::Completions(arguments) => {
             commands::completions::run(&arguments);
             Ok(())
+        }
+    }
+}
+
+/// A core would hold whatever secrets were in memory, in a file that others may come to read.
+fn refuse_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        if let Err(error) = setrlimit(Resource::Core, none) {
+            tracing::warn!("core dumps cannot be turned off: {error}");
         }
     }
 }

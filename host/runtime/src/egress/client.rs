@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use holster_types::Reach;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
@@ -17,7 +18,6 @@ use tower_service::Service;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::BoxFuture;
-use super::address::Reach;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_mins(1);

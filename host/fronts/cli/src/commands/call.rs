@@ -1,16 +1,20 @@
 //! `holster call`: one call, its answer.
 
 use std::io::Read;
+use std::time::Duration;
 
+use holster_core::broker::ConnectAddress;
 use holster_core::types::{ProfileName, ThreadId, ToolName};
-use holster_core::{Call, Failure, Finished, Interrupted, Outcome};
+use holster_core::{Call, Config, Failure, Finished, Host, Interrupted, Outcome};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::commands::open_host;
 use crate::exit::Exit;
-use crate::{Global, content, print};
+use crate::{Global, content, pages, print};
 
-/// Call a tool. Exits with 3 where an account has to be connected first.
+/// Call a tool. Where an account has to be connected first, it prints the address of a page to open and exits with 3;
+/// the same call again goes on from there.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The tool's name, as `holster tools` shows it.
@@ -18,12 +22,15 @@ pub(crate) struct Arguments {
     /// A JSON object; `@FILE` reads it from a file, `-` from standard input.
     #[arg(default_value = "{}", value_name = "ARGUMENTS")]
     given: String,
-    /// Whose accounts serve the call. Default: the configured default profile.
+    /// Whose accounts serve the call. Default: for each provider the chosen profile, or the only one that has an account.
     #[arg(long, short)]
     profile: Option<ProfileName>,
     /// The conversation that the call belongs to.
     #[arg(long)]
     thread: Option<ThreadId>,
+    /// Wait for so many seconds until the person has connected what is missing, and finish the call.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "600")]
+    wait: Option<u64>,
 }
 
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exit> {
@@ -32,24 +39,76 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
         given,
         profile,
         thread,
+        wait,
     } = arguments;
     let mut call = Call::local(tool, read(&given)?);
     call.profile = profile;
     if let Some(thread) = thread {
         call.thread = thread;
     }
-    let outcome = open_host(global).await?.call(call).await;
+    let config = global.config()?;
+    let host = open_host(global).await?;
+    let mut outcome = host.call(call.clone()).await;
+    if let (Outcome::Interrupted(interrupted), Some(seconds)) = (&outcome, wait)
+        && connect(&config, &host, interrupted, seconds).await?
+    {
+        outcome = host.call(call).await;
+    }
+    let address = match &outcome {
+        Outcome::Interrupted(interrupted) if has_connection(interrupted) => {
+            Some(pages::elsewhere(global, &config).await?)
+        }
+        _ => None,
+    };
+    let address = address.as_ref();
     if global.json {
-        print::json(&to_json(&outcome))?;
+        print::json(&to_json(&host, address, &outcome))?;
     }
     match outcome {
         Outcome::Finished(_) if global.json => Ok(()),
         Outcome::Finished(finished) => content::show(&finished.output),
         Outcome::Interrupted(_) if global.json => Err(Exit::InterruptReported),
-        Outcome::Interrupted(interrupted) => Err(Exit::Interrupted(explain(&interrupted))),
+        Outcome::Interrupted(interrupted) => {
+            Err(Exit::Interrupted(explain(&host, address, &interrupted)))
+        }
         Outcome::Failed(_) if global.json => Err(Exit::Reported),
         Outcome::Failed(failure) => Err(Exit::failed(with_refusals(&failure))),
     }
+}
+
+/// Sends the person to connect what is missing; `false` where there is nothing that they can connect.
+async fn connect(
+    config: &Config,
+    host: &Host,
+    interrupted: &Interrupted,
+    seconds: u64,
+) -> Result<bool, Exit> {
+    let connections: Vec<_> = interrupted
+        .unmet
+        .missing()
+        .iter()
+        .filter_map(|missing| missing.connection.clone())
+        .collect();
+    if connections.is_empty() {
+        return Ok(false);
+    }
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut server = pages::here(config, host.broker()).await?;
+    eprintln!("{}", explain(host, Some(server.address()), interrupted));
+    let unconnected = tokio::select! {
+        unconnected = pages::wait(host.broker(), &connections, end) => unconnected,
+        error = server.keep() => Err(Exit::failed(error)),
+    };
+    server.shutdown().await;
+    match unconnected?.as_slice() {
+        [] => Ok(true),
+        unconnected => Err(pages::in_vain(unconnected)),
+    }
+}
+
+fn has_connection(interrupted: &Interrupted) -> bool {
+    let missing = interrupted.unmet.missing();
+    missing.iter().any(|missing| missing.connection.is_some())
 }
 
 fn read(arguments: &str) -> Result<Map<String, Value>, Exit> {
@@ -72,10 +131,11 @@ fn read(arguments: &str) -> Result<Map<String, Value>, Exit> {
     })
 }
 
-fn explain(interrupted: &Interrupted) -> String {
+fn explain(host: &Host, address: Option<&ConnectAddress>, interrupted: &Interrupted) -> String {
     format!(
         "`{}` has to wait for you:\n{}",
-        interrupted.tool, interrupted.unmet
+        interrupted.tool,
+        pages::explain(host.broker(), address, &interrupted.unmet)
     )
 }
 
@@ -93,32 +153,25 @@ fn with_refusals(failure: &Failure) -> String {
     text
 }
 
-fn to_json(outcome: &Outcome) -> Value {
+fn to_json(host: &Host, address: Option<&ConnectAddress>, outcome: &Outcome) -> Value {
     match outcome {
         Outcome::Finished(finished) => finished_to_json(finished),
         Outcome::Interrupted(interrupted) => json!({
             "outcome": "interrupted",
             "tool": interrupted.tool,
-            "profile": interrupted.profile,
-            "missing": interrupted.unmet,
+            "missing": pages::to_json(host.broker(), address, &interrupted.unmet),
         }),
         Outcome::Failed(failure) => json!({ "outcome": "failed", "error": with_refusals(failure) }),
     }
 }
 
 fn finished_to_json(finished: &Finished) -> Value {
-    let accounts: Vec<_> = finished
-        .accounts
-        .iter()
-        .map(|(provider, account)| json!({ "provider": provider, "account": account }))
-        .collect();
     json!({
         "outcome": "finished",
         "content": content::to_json(&finished.output),
         "component": finished.component,
         "hash": finished.hash,
-        "profile": finished.profile,
-        "accounts": accounts,
+        "accounts": finished.accounts,
         "duration_ms": u64::try_from(finished.duration.as_millis()).unwrap_or(u64::MAX),
     })
 }

@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
         .profiles(&TenantId::local())
         .await
         .map_err(Exit::failed)?;
-    let default = config.default_profile();
+    let default = broker.default_profile();
     if global.json {
         return print::json(&json!({ "default": default, "profiles": profiles }));
     }

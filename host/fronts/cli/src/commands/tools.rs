@@ -1,7 +1,7 @@
 //! `holster tools`: what can be called.
 
 use holster_core::types::ComponentName;
-use holster_core::{CatalogueView, Conflict, Problem, ToolDefinition};
+use holster_core::{CatalogueView, Conflict, Host, Problem, ToolDefinition};
 use serde::Serialize;
 
 use crate::commands::open_host;
@@ -16,7 +16,7 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
     let host = open_host(global).await?;
     let view = host.settled().await;
     if global.json {
-        return print::json(&listing(&view));
+        return print::json(&listing(&host, &view));
     }
     let rows: Vec<_> = view
         .tools()
@@ -38,6 +38,14 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
                 print::summary(&definition.description),
             ]
         })
+        .chain(host.built_in().map(|definition| {
+            vec![
+                definition.name.to_string(),
+                "(the host's own)".to_owned(),
+                "-".to_owned(),
+                print::summary(&definition.description),
+            ]
+        }))
         .collect();
     print::table(&["TOOL", "COMPONENT", "ACCOUNTS", "DESCRIPTION"], &rows)?;
     if rows.is_empty() {
@@ -68,8 +76,9 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
 struct Listed<'a> {
     #[serde(flatten)]
     definition: &'a ToolDefinition,
-    component: &'a ComponentName,
-    hash: String,
+    /// Null for the host's own tools.
+    component: Option<&'a ComponentName>,
+    hash: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -79,14 +88,19 @@ struct Listing<'a> {
     conflicts: &'a [Conflict],
 }
 
-fn listing(view: &CatalogueView) -> Listing<'_> {
+fn listing<'a>(host: &'a Host, view: &'a CatalogueView) -> Listing<'a> {
     let tools = view
         .tools()
         .map(|tool| Listed {
             definition: tool.definition(),
-            component: tool.component(),
-            hash: tool.hash().to_string(),
+            component: Some(tool.component()),
+            hash: Some(tool.hash().to_string()),
         })
+        .chain(host.built_in().map(|definition| Listed {
+            definition,
+            component: None,
+            hash: None,
+        }))
         .collect();
     Listing {
         tools,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How far a request may reach, decided by how its host was named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
     /// The host is a name: only public addresses, whatever the name resolves to.
     Public,
     /// The host is `localhost`: only this machine.
@@ -14,8 +14,9 @@ pub(crate) enum Reach {
 }
 
 impl Reach {
-    /// `host` is one that a pattern has let through, so that an address among them was named by the operator.
-    pub(crate) fn of(host: &str) -> Self {
+    /// The reach of a host that the operator named: by a pattern, or in a provider's file. An address that anybody
+    /// else names must not get here, since it is taken to be meant.
+    pub fn of(host: &str) -> Self {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if bare.parse::<IpAddr>().is_ok() {
             Reach::Literal
@@ -27,7 +28,7 @@ impl Reach {
     }
 
     /// Whether a request may connect to this address.
-    pub(crate) fn allows(self, address: IpAddr) -> bool {
+    pub fn allows(self, address: IpAddr) -> bool {
         match self {
             Reach::Public => is_public(address),
             Reach::Loopback => address.to_canonical().is_loopback(),
