@@ -10,6 +10,8 @@ mod code_cache;
 mod command_line;
 #[path = "product/conformance.rs"]
 mod conformance;
+#[path = "product/connecting.rs"]
+mod connecting;
 #[path = "product/engine.rs"]
 mod engine;
 #[path = "product/limits.rs"]

@@ -209,7 +209,7 @@ fn a_credential_is_added_listed_used_and_removed_and_never_shown() {
         said.push_str(&text);
         text
     };
-    assert!(run(&["call", "fetch"], "", 3).contains("holster auth add slack --profile work"));
+    assert!(run(&["call", "fetch"], "", 3).contains("is not connected; open http://127.0.0.1:"));
     run(
         &["-vv", "auth", "add", "slack", "--stdin"],
         "work-slack-token\n",
@@ -219,7 +219,7 @@ fn a_credential_is_added_listed_used_and_removed_and_never_shown() {
     assert!(run(&["-vv", "call", "fetch"], "", 0).contains("\"user\": \"ann\""));
     let listed: Value = serde_json::from_str(&run(&["--json", "auth", "list"], "", 0)).unwrap();
     assert_eq!(listed[0]["profile"], json!("work"));
-    run(&["auth", "remove", "slack"], "", 0);
+    run(&["auth", "disconnect", "slack"], "", 0);
     run(&["call", "fetch"], "", 3);
     assert!(!said.contains(SECRET), "{said}");
     for file in fixture.files() {

@@ -214,7 +214,7 @@ async fn of_two_tools_with_one_name_the_component_whose_name_comes_first_serves(
         assert_eq!(conflict.left_out.as_str(), "b-second", "{conflict:?}");
     }
     match host.call(report()).await {
-        Outcome::Finished(finished) => assert_eq!(finished.component.as_str(), "a-first"),
+        Outcome::Finished(finished) => assert_eq!(finished.component.unwrap().as_str(), "a-first"),
         other => panic!("{other:?}"),
     }
     let output = fixture.holster(&["tools"]);

@@ -72,7 +72,7 @@ fn the_json_of_every_command_keeps_its_shape() {
             &["call", "report", &report],
             0,
             "{accounts: [], component: string, content: [{type: string, value: {author: string, summary: string, \
-             tags: [string], total: number}}], duration_ms: number, hash: string, outcome: string, profile: string}",
+             tags: [string], total: number}}], duration_ms: number, hash: string, outcome: string}",
         ),
         (
             &["call", "misuse", r#"{ "kind": "trap" }"#],
@@ -82,8 +82,8 @@ fn the_json_of_every_command_keeps_its_shape() {
         (
             &["call", "fetch"],
             3,
-            "{missing: [{profile: string, provider: string, reason: string, remedy: string, scopes: [string]}], \
-             outcome: string, profile: string, tool: string}",
+            "{missing: [{connection: string, profile: string, provider: string, reason: string, remedy: string, \
+             scopes: [string], url: string}], outcome: string, tool: string}",
         ),
         (
             &["auth", "list"],
@@ -141,7 +141,7 @@ fn json_says_the_same_of_a_tool_where_it_is_listed_and_where_it_is_inspected() {
 fn providers_are_listed_with_what_is_known_of_each() {
     let fixture = fixture();
     let all = json(&fixture, &["providers"], 0);
-    let slack = json(&fixture, &["providers", "slack"], 0);
+    let slack = json(&fixture, &["providers", "show", "slack"], 0);
     assert_eq!(slack["id"], "slack");
     assert!(all.as_array().unwrap().contains(&slack));
 }
@@ -193,12 +193,12 @@ fn the_exit_code_says_how_a_command_ended() {
         (
             &["call", "fetch"],
             3,
-            "run `holster auth add slack --profile work",
+            "`slack` for profile `work` is not connected; open http://127.0.0.1:",
         ),
         (
             &["call", "fetch", "--profile", "empty"],
             3,
-            "--profile empty",
+            "`slack` for profile `empty` is not connected; open http://127.0.0.1:",
         ),
     ];
     for (arguments, code, message) in cases {

@@ -1,0 +1,90 @@
+//! The pages in a real browser, driven by `tests/browser/connect.mjs`.
+
+use std::path::{Path, PathBuf};
+
+use http::Uri;
+use identity_provider::install_packages;
+use serde_json::Value;
+
+use crate::setting::{HOUR, Host, file, identity_provider};
+
+/// Chromium, or what to do to have it.
+fn chromium() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|program| program.is_file());
+    found.expect("Chromium is missing; run `apt-get install --no-install-recommends chromium`")
+}
+
+#[tokio::test]
+async fn a_person_connects_an_account_in_chromium() {
+    let chromium = chromium();
+    let package = holster_tests::repository().join("tests/browser");
+    install_packages(&package).await.unwrap();
+    let idp = identity_provider(HOUR).await;
+    let authorize = format!("authorize_url = '{}/auth'", idp.issuer());
+    let host = Host::start(&[("idp", file("idp", idp.issuer(), &authorize))]).await;
+    let connection = host.connect("default", "idp", "files:read").await;
+    let url = host.at(&format!("connect/{}", connection.id));
+    let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("connect-pages");
+
+    let browser = tokio::process::Command::new("node")
+        .arg(package.join("connect.mjs"))
+        .env("CHROMIUM", &chromium)
+        .env("CONNECT_URL", url.as_str())
+        .env("SCREENSHOTS", &screenshots)
+        .kill_on_drop(true)
+        .output();
+    let ended = tokio::time::timeout(std::time::Duration::from_mins(3), browser);
+    let output = ended.await.expect("the browser comes to its end").unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    assert_eq!(seen["chosen"]["title"], "Connect Provider idp · Holster");
+    let button = format!(
+        "Continue to Provider idp\n\nYou go to {}",
+        idp.issuer().parse::<Uri>().unwrap().authority().unwrap()
+    );
+    let text = seen["chosen"]["text"].as_str().unwrap();
+    assert!(
+        text.contains(&button) && text.contains("files:read"),
+        "{text}"
+    );
+    assert_eq!(seen["ended"]["title"], "Connected · Holster");
+    let text = seen["ended"]["text"].as_str().unwrap();
+    assert!(
+        text.contains("The profile default now uses Provider idp as alice@example.test."),
+        "{text}"
+    );
+    // Neither the code nor the state stays in the address bar, or one step back in the history.
+    assert_eq!(seen["ended"]["url"], url.as_str());
+    let elsewhere = seen["elsewhere"]["text"].as_str().unwrap();
+    assert!(
+        elsewhere.contains("Opened in another browser") && !elsewhere.contains("alice"),
+        "{elsewhere}"
+    );
+
+    // A page that its own policy stops says so there.
+    assert_eq!(seen["complaints"], Value::Array(Vec::new()));
+    let cookie = &seen["cookie"];
+    assert_eq!(cookie["name"], "holster_browser");
+    for (flag, value) in [("httpOnly", true), ("secure", false), ("session", true)] {
+        assert_eq!(cookie[flag], value, "{cookie}");
+    }
+    assert_eq!(cookie["sameSite"], "Lax");
+    assert_eq!(cookie["path"], "/");
+    for name in [
+        "choose-light",
+        "choose-dark",
+        "connected-light",
+        "connected-dark",
+    ] {
+        assert!(screenshots.join(format!("{name}.png")).is_file(), "{name}");
+    }
+    let grant = host.grant("default", "idp").await;
+    assert_eq!(grant.account.as_deref(), Some("alice@example.test"));
+    assert_eq!(idp.stats().await.unwrap().code, 1);
+}

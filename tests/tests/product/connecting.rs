@@ -1,0 +1,245 @@
+//! Connecting an account: what a call says that lacks one, what a person does, and what an agent may see of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use holster_core::broker::{
+    Begun, Browser, Choice, ChosenWay, ConnectAddress, CredentialKind, NewConnection, Owner, Reason,
+};
+use holster_core::types::{
+    ConnectionId, ProfileName, ProviderId, Scopes, SecretString, TenantId, ThreadId, ToolName,
+};
+use holster_core::{Call, Failure, Host, Outcome};
+use holster_tests::loopback_api::LoopbackApi;
+use holster_tests::{Fixture, component};
+use serde_json::{Map, Value, json};
+
+const SECRET: &str = "work-slack-token";
+
+/// Slack, entered as a key, at the loopback API.
+fn fixture(api: &LoopbackApi, more: &str) -> Fixture {
+    let url = api.url();
+    let fixture = Fixture::new(&format!(
+        "provider_folder = 'providers'\n{more}\n[components.parity-rust.config]\nbase_url = '{url}'\n"
+    ));
+    let provider = format!(
+        "id = 'slack'\ntitle = 'Slack'\nkinds = ['api_key']\ndoc_url = 'https://slack.example/'\n\
+         hosts = ['{url}']\n[identity]\nurl = '{url}/auth.test'\npointer = '/user'\n"
+    );
+    fs::create_dir(fixture.path("providers")).unwrap();
+    fs::write(fixture.path("providers/slack.toml"), provider).unwrap();
+    fixture.plug_in(&component("parity-rust"));
+    fixture
+}
+
+fn call(tool: &str, thread: &str, profile: Option<&str>) -> Call {
+    let mut call = Call::local(ToolName::new(tool).unwrap(), Map::new());
+    call.thread = ThreadId::new(thread).unwrap();
+    call.profile = profile.map(|name| ProfileName::new(name).unwrap());
+    call
+}
+
+fn slack() -> ProviderId {
+    ProviderId::new("slack").unwrap()
+}
+
+fn owner(profile: &str) -> Owner {
+    Owner::new(&TenantId::local(), ProfileName::new(profile).unwrap())
+}
+
+/// The connection that the call has to wait for.
+async fn interrupted(host: &Host, call: Call) -> ConnectionId {
+    match host.call(call).await {
+        Outcome::Interrupted(interrupted) => {
+            let missing = interrupted.unmet.missing();
+            assert_eq!(missing.len(), 1, "{missing:?}");
+            missing[0]
+                .connection
+                .clone()
+                .expect("a person can connect it")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a person does on the page.
+async fn enter(host: &Host, connection: &ConnectionId, secret: &str) {
+    let address = ConnectAddress {
+        url: "http://127.0.0.1:4657/".parse().unwrap(),
+        chosen: false,
+    };
+    let choice = Choice {
+        way: ChosenWay::Enter(CredentialKind::ApiKey),
+        fields: BTreeMap::from([("token".to_owned(), SecretString::from(secret))]),
+    };
+    let begun = host
+        .broker()
+        .choose(connection, &Browser::new(), &address, choice)
+        .await
+        .unwrap();
+    assert!(matches!(begun, Begun::Over), "{begun:?}");
+}
+
+fn structured(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Finished(finished) => finished
+            .output
+            .structured()
+            .cloned()
+            .expect("structured content"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_two_threads_wait_for_one_connection_and_both_go_on() {
+    let api = LoopbackApi::start().await.unwrap();
+    let fixture = fixture(&api, "");
+    let host = fixture.host().await;
+    let first = interrupted(&host, call("fetch", "one", Some("default"))).await;
+    let second = interrupted(&host, call("fetch", "two", Some("default"))).await;
+    assert_eq!(first, second);
+
+    enter(&host, &first, SECRET).await;
+    for thread in ["one", "two"] {
+        match host.call(call("fetch", thread, Some("default"))).await {
+            Outcome::Finished(finished) => {
+                assert_eq!(finished.output.structured().unwrap()["user"], "ann");
+                assert_eq!(finished.accounts[0].account.as_deref(), Some("ann"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_two_accounts_could_serve_the_call_is_refused_with_the_choices() {
+    let api = LoopbackApi::start().await.unwrap();
+    let fixture = fixture(&api, "");
+    let host = fixture.host().await;
+    let none = interrupted(&host, call("fetch", "t", None)).await;
+    enter(&host, &none, SECRET).await;
+    // The only one that there is serves, whatever its profile is called.
+    assert_eq!(
+        structured(&host.call(call("fetch", "t", None)).await)["user"],
+        "ann"
+    );
+
+    let personal = host
+        .broker()
+        .connect(NewConnection {
+            owner: owner("personal"),
+            thread: ThreadId::new("t").unwrap(),
+            provider: slack(),
+            scopes: Scopes::default(),
+        })
+        .await
+        .unwrap();
+    enter(&host, &personal.id, "personal-slack-token").await;
+    match host.call(call("fetch", "t", None)).await {
+        Outcome::Failed(Failure::Ambiguous { unmet, .. }) => {
+            let profiles = ["default", "personal"].map(|name| ProfileName::new(name).unwrap());
+            assert_eq!(
+                unmet.missing()[0].reason,
+                Reason::Ambiguous {
+                    profiles: profiles.to_vec()
+                }
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+
+    let chosen = ProfileName::new("personal").unwrap();
+    host.broker()
+        .set_default(&TenantId::local(), &slack(), Some(&chosen))
+        .await
+        .unwrap();
+    match host.call(call("fetch", "t", None)).await {
+        Outcome::Finished(finished) => {
+            assert_eq!(finished.output.structured().unwrap()["user"], "annie");
+            assert_eq!(finished.accounts[0].profile, chosen);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_prepared_is_called_without_an_interrupt() {
+    let api = LoopbackApi::start().await.unwrap();
+    let fixture = fixture(&api, "");
+    let host = fixture.host().await;
+    let (tenant, thread) = (TenantId::local(), ThreadId::new("t").unwrap());
+    // All tools, among them several that need Slack: one connection, for what they need together.
+    let unmet = host.prepare(&tenant, &thread, None, &[]).await.unwrap();
+    let unmet = unmet.expect("nothing is connected yet");
+    assert_eq!(unmet.missing().len(), 1, "{unmet}");
+    let connection = unmet.missing()[0].connection.clone().unwrap();
+    enter(&host, &connection, SECRET).await;
+    assert!(
+        host.prepare(&tenant, &thread, None, &[])
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        structured(&host.call(call("fetch", "t", None)).await)["user"],
+        "ann"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_own_tools_are_off_unless_they_are_allowed() {
+    let api = LoopbackApi::start().await.unwrap();
+    let fixture = fixture(&api, "");
+    let host = fixture.host().await;
+    assert_eq!(host.built_in().count(), 0);
+    for tool in ["holster_connections", "holster_disconnect"] {
+        let outcome = host.call(call(tool, "t", None)).await;
+        assert!(
+            matches!(outcome, Outcome::Failed(Failure::UnknownTool { .. })),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_sees_and_undoes_the_connections_of_its_own_thread_alone() {
+    let api = LoopbackApi::start().await.unwrap();
+    let fixture = fixture(&api, "[built_in]\nconnections = true\ndisconnect = true");
+    let host = fixture.host().await;
+    let connection = interrupted(&host, call("fetch", "mine", None)).await;
+    let listed = async |thread: &str| {
+        structured(&host.call(call("holster_connections", thread, None)).await)["connections"]
+            .clone()
+    };
+    assert_eq!(listed("mine").await[0]["state"], "created");
+    enter(&host, &connection, SECRET).await;
+
+    let mine = listed("mine").await;
+    assert_eq!(
+        (
+            &mine[0]["state"],
+            &mine[0]["account"],
+            &mine[0]["connection"]
+        ),
+        (&json!("connected"), &json!("ann"), &json!(connection))
+    );
+    assert!(!mine.to_string().contains(SECRET));
+    assert_eq!(listed("another").await, json!([]));
+
+    let disconnect = async |thread: &str| {
+        let mut call = call("holster_disconnect", thread, None);
+        call.arguments
+            .insert("connection".to_owned(), json!(connection));
+        host.call(call).await
+    };
+    let refused = disconnect("another").await;
+    assert!(matches!(refused, Outcome::Failed(_)), "{refused:?}");
+    assert_eq!(
+        structured(&host.call(call("fetch", "mine", None)).await)["user"],
+        "ann"
+    );
+
+    assert_eq!(structured(&disconnect("mine").await)["result"], "forgotten");
+    interrupted(&host, call("fetch", "mine", None)).await;
+}
