@@ -296,7 +296,7 @@ impl Vault {
         };
         // Kept until what was read is remembered, or else a later reader's newer row would look like a rollback.
         let mut reader = store.reader().await?;
-        let version = reader.version().await?;
+        let version = reader.version();
         if let Some((held, _)) = cached.filter(|_| known == Some(version)) {
             self.confirm(writes);
             return Ok(Some(held));
@@ -335,7 +335,7 @@ impl Vault {
         let provider = &key.2;
         let failed = |problem| row_error(owner, provider, problem);
         let (_, _, writes) = self.cached(key);
-        let version = reader.version().await?;
+        let version = reader.version();
         let Some(row) = reader
             .row(owner, provider)
             .await?

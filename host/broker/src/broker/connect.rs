@@ -391,7 +391,9 @@ impl Broker {
                     if !self.has_client(provider) {
                         closed.push(format!(
                             "{} lets people in by a client that was registered with it, and this host has none; \
-                             register one ({}), and name it under `[providers.{}.client]` in the configuration",
+                             register one ({}) with the redirect address of the connect pages, such as \
+                             http://127.0.0.1:4657/callback/{}, and name it under `[providers.{2}.client]` in the \
+                             configuration",
                             provider.title, provider.doc_url, provider.id
                         ));
                         continue;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub(super) use columns;
 pub(super) struct Store {
     pub(super) path: PathBuf,
     reader: Mutex<SqliteConnection>,
+    /// The version of the data, as the reader saw it, at which the key was looked at last.
+    followed: AtomicI64,
     writer: Mutex<SqliteConnection>,
     pub(super) identity: Vec<u8>,
     keeper: RwLock<Arc<dyn KeyKeeper>>,
@@ -127,6 +130,7 @@ impl Trouble {
 pub(super) struct Reader<'a> {
     path: &'a Path,
     connection: MutexGuard<'a, SqliteConnection>,
+    version: i64,
 }
 
 impl Store {
@@ -232,6 +236,7 @@ impl Store {
         Ok(Self {
             path: path.to_owned(),
             reader: Mutex::new(reader),
+            followed: AtomicI64::new(i64::MIN),
             writer: Mutex::new(writer),
             identity,
             keeper: RwLock::new(Arc::clone(keeper)),
@@ -242,10 +247,19 @@ impl Store {
     /// The connection that reads; others wait until it is dropped.
     pub(super) async fn reader(&self) -> Result<Reader<'_>, VaultError> {
         let mut connection = self.reader.lock().await;
-        self.follow_rotation(&mut connection).await?;
+        let version = sqlx::query_scalar("PRAGMA data_version")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(|error| VaultError::of(&self.path, &error))?;
+        // Where nobody wrote, nobody changed the key.
+        if self.followed.load(Ordering::Relaxed) != version {
+            self.follow_rotation(&mut connection).await?;
+            self.followed.store(version, Ordering::Relaxed);
+        }
         Ok(Reader {
             path: &self.path,
             connection,
+            version,
         })
     }
 
@@ -658,12 +672,9 @@ impl Reader<'_> {
         store.follow_rotation(&mut self.connection).await
     }
 
-    /// Differs from what it was if anything was written in between.
-    pub(super) async fn version(&mut self) -> Result<i64, VaultError> {
-        sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(&mut *self.connection)
-            .await
-            .map_err(|error| VaultError::of(self.path, &error))
+    /// Of the data when the reader was taken. Differs from what it was if anything was written in between.
+    pub(super) fn version(&self) -> i64 {
+        self.version
     }
 
     /// The row of one credential.
