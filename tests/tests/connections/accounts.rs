@@ -208,13 +208,12 @@ async fn an_account_that_the_provider_revokes_during_a_refresh_ends_and_can_be_c
     // Nobody asks again with a token that has ended.
     assert_eq!(provider.received("/token").len(), 2);
 
-    let again = FakeProvider::start().await;
-    let host = again.host().await;
+    provider.grants(json!({ "access_token": "anew" }));
     let connection = host.connect("default", "idp", "").await;
     let mut person = Person::default();
     let left = person.leave(&host, &connection.id).await;
-    person.come_back(&host, &again.back(&host, &left)).await;
-    assert_eq!(sent(&host.grant("default", "idp").await), "access");
+    person.come_back(&host, &provider.back(&host, &left)).await;
+    assert_eq!(sent(&host.grant("default", "idp").await), "anew");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -47,15 +47,9 @@ impl FakeProvider {
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
         });
-        let tokens = json!({
-            "access_token": "access",
-            "refresh_token": "refresh",
-            "token_type": "Bearer",
-            "expires_in": 3600,
-        });
         let shared = Arc::new(Shared {
             metadata: Mutex::new(metadata),
-            tokens: Mutex::new((StatusCode::OK, tokens)),
+            tokens: Mutex::new((StatusCode::OK, tokens())),
             received: Mutex::default(),
             held: watch::Sender::new(false),
         });
@@ -87,7 +81,10 @@ impl FakeProvider {
         let Value::Object(parts) = parts else {
             panic!("an answer is an object, not {parts}");
         };
-        let (_, answer) = &mut *self.shared.tokens.lock().unwrap();
+        let (status, answer) = &mut *self.shared.tokens.lock().unwrap();
+        if *status != StatusCode::OK {
+            (*status, *answer) = (StatusCode::OK, tokens());
+        }
         for (name, value) in parts {
             answer[name] = value;
         }
@@ -127,6 +124,16 @@ impl FakeProvider {
     }
 }
 
+/// What it grants unless a test says otherwise.
+fn tokens() -> Value {
+    json!({
+        "access_token": "access",
+        "refresh_token": "refresh",
+        "token_type": "Bearer",
+        "expires_in": 3600,
+    })
+}
+
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
@@ -147,10 +154,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes);
+    let body = body.collect().await.map(Collected::to_bytes);
     let form = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
     shared.received.lock().unwrap().push((path.clone(), form));
     let (status, answer) = match (head.method, &*path) {
@@ -159,9 +163,9 @@ async fn answer(
         }
         (Method::GET, "/me") => (StatusCode::OK, json!({ "email": "anna@example.test" })),
         (Method::POST, "/token") => {
-            let mut pause = shared.held.subscribe();
+            let mut changes = shared.held.subscribe();
             // The sender lives as long as this answer.
-            let _ = pause.wait_for(|held| !held).await;
+            let _ = changes.wait_for(|held| !held).await;
             shared.tokens.lock().unwrap().clone()
         }
         (Method::POST, "/revoke") => (StatusCode::OK, json!({})),

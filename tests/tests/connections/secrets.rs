@@ -84,6 +84,10 @@ impl Seen {
     reason = "one story, told from its beginning to its end"
 )]
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one way from the first page to the last, in its order"
+)]
 async fn no_secret_of_a_connection_is_logged_shown_or_kept_in_the_open() {
     // In a process of its own: tracing remembers for all threads whether anybody wants an event.
     const ALONE: &str = "HOLSTER_TEST_SECRETS";
