@@ -19,6 +19,7 @@ const LOOPBACK = [
   'http://127.0.0.1/callback',
   'http://[::1]/callback',
   'http://127.0.0.1/callback/idp',
+  'http://127.0.0.1/callback/slack',
   'http://127.0.0.1/callback/twin',
 ];
 const publicClient = (client_id, more = {}) => ({
@@ -58,7 +59,7 @@ const configuration = {
       redirect_uris: LOOPBACK,
     }),
   ],
-  scopes: ['openid', 'offline_access', 'email', 'profile', 'files:read', 'files:write'],
+  scopes: ['openid', 'offline_access', 'email', 'profile', 'files:read', 'files:write', 'channels:read', 'channels:history'],
   claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
   findAccount: async (_, id) => ({
     accountId: id,

@@ -11,11 +11,12 @@ use holster_core::{Config, Host, LoadEvent, Runtime, open_runtime};
 use tempfile::TempDir;
 
 /// What the person who runs the tests may have set for a Holster of their own.
-const VARIABLES: [&str; 5] = [
+const VARIABLES: [&str; 6] = [
     "HOLSTER_CONFIG",
     "HOLSTER_PLUGINS",
     "HOLSTER_LOG",
     "HOLSTER_VAULT_KEY",
+    "HOLSTER_VAULT_KEYRING",
     "HOLSTER_VAULT_PASSPHRASE",
 ];
 

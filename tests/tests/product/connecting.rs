@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use holster_core::broker::{
     Begun, Browser, Choice, ChosenWay, ConnectAddress, CredentialKind, NewConnection, Owner, Reason,
@@ -10,9 +12,12 @@ use holster_core::types::{
     ConnectionId, ProfileName, ProviderId, Scopes, SecretString, TenantId, ThreadId, ToolName,
 };
 use holster_core::{Call, Failure, Host, Outcome};
-use holster_tests::loopback_api::LoopbackApi;
+use holster_tests::loopback_api::{Answer, LoopbackApi, Script};
 use holster_tests::{Fixture, component};
+use http::StatusCode;
+use identity_provider::{Browser as Agent, IdentityProvider, Options};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 const SECRET: &str = "work-slack-token";
 
@@ -242,4 +247,114 @@ async fn an_agent_sees_and_undoes_the_connections_of_its_own_thread_alone() {
 
     assert_eq!(structured(&disconnect("mine").await)["result"], "forgotten");
     interrupted(&host, call("fetch", "mine", None)).await;
+}
+
+/// Slack, with the identity provider in its place.
+fn oauth_fixture(api: &LoopbackApi, issuer: &str) -> Fixture {
+    let url = api.url();
+    let fixture = Fixture::new(&format!(
+        "provider_folder = 'providers'\n[profiles.work]\n[profiles.personal]\n[providers.slack.client]\nid = 'native'\n\
+         [components.parity-rust.config]\nbase_url = '{url}'\n"
+    ));
+    let provider = format!(
+        "id = 'slack'\ntitle = 'Slack'\nkinds = ['oauth2']\ndoc_url = 'https://slack.example/'\nhosts = ['{url}']\n\
+         [oauth]\nissuer = '{issuer}'\ndiscover = true\nclient_auth = 'none'\nrotation = 'rotates'\n\
+         default_scopes = ['openid', 'offline_access', 'email']\nauthorize_params = {{ prompt = 'consent' }}\n\
+         [identity]\nurl = '{issuer}/me'\npointer = '/email'\n"
+    );
+    fs::create_dir(fixture.path("providers")).unwrap();
+    fs::write(fixture.path("providers/slack.toml"), provider).unwrap();
+    fixture.plug_in(&component("parity-rust"));
+    fixture
+}
+
+/// What a person does: opens the page, logs in at the provider, consents, comes back.
+async fn consent(idp: &IdentityProvider, page: &Url) {
+    let mut browser = Agent::default();
+    let shown = browser.get(page).await.unwrap();
+    assert!(shown.status().is_success(), "{}", shown.status());
+    let origin = page.origin().ascii_serialization();
+    let sent = browser
+        .post(page, &[("origin", &origin)], "way=consent")
+        .await
+        .unwrap();
+    let location = |answer: &http::Response<bytes::Bytes>| {
+        let location = answer.headers()["location"].to_str().unwrap();
+        page.join(location).unwrap()
+    };
+    let back = idp.login(&location(&sent), "alice").await.unwrap();
+    let taken = browser.get(&back).await.unwrap();
+    let ended = browser.get(&location(&taken)).await.unwrap();
+    let text = String::from_utf8_lossy(ended.body()).into_owned();
+    assert!(text.contains("alice@example.test"), "{text}");
+}
+
+/// The first address in a text.
+fn address_in(text: &str) -> Option<Url> {
+    let start = text.find("http://127.0.0.1:")?;
+    let end = text[start..].find(char::is_whitespace)?;
+    text[start..start + end].parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_call_prints_a_page_and_goes_on_once_a_person_has_connected() {
+    let api = LoopbackApi::start().await.unwrap();
+    let idp = IdentityProvider::start(Options::default()).await.unwrap();
+    let fixture = oauth_fixture(&api, idp.issuer());
+    let answer = Answer::json(StatusCode::OK, &json!({ "ok": true, "user": "alice" }));
+    api.script("/auth.test", Script::Answer(answer));
+    let fixture = std::sync::Arc::new(fixture);
+    let run = async |arguments: &'static [&'static str]| {
+        let fixture = std::sync::Arc::clone(&fixture);
+        tokio::task::spawn_blocking(move || fixture.holster(arguments))
+            .await
+            .unwrap()
+    };
+
+    // Without waiting: the pages outlive the command, and the same call goes through afterwards.
+    let output = run(&["call", "fetch", "--profile", "work"]).await;
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    consent(&idp, &address_in(&said).expect(&said)).await;
+    let output = run(&["--json", "call", "fetch", "--profile", "work"]).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let outcome: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        outcome["accounts"],
+        json!([{ "provider": "slack", "profile": "work", "account": "alice@example.test" }])
+    );
+
+    // Waiting: one command, from the interrupt to the answer.
+    let mut waiting = fixture
+        .command(&["call", "fetch", "--profile", "personal", "--wait", "60"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(waiting.stderr.take().unwrap());
+    let page = loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it ended");
+        if let Some(page) = address_in(&line) {
+            break page;
+        }
+    };
+    consent(&idp, &page).await;
+    let output = waiting.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("alice"));
+
+    // What the API got was issued for that account, and two accounts have two.
+    let sent: Vec<_> = api
+        .take_requests()
+        .into_iter()
+        .map(|request| request.headers["authorization"].clone())
+        .collect();
+    assert_eq!(sent.len(), 2);
+    assert_ne!(sent[0], sent[1]);
+
+    let output = run(&["auth", "disconnect", "slack", "--profile", "work"]).await;
+    assert!(output.status.success());
+    assert_eq!(idp.stats().await.unwrap().revoke, 1);
 }
