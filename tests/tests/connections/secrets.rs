@@ -79,10 +79,6 @@ impl Seen {
     }
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, told from its beginning to its end"
-)]
 #[tokio::test]
 #[expect(
     clippy::too_many_lines,
