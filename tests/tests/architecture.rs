@@ -14,8 +14,9 @@ use serde_json::Value;
 /// What a crate of the host may import of this repository, be it for its tests only. A front may import the core.
 const LAYERS: &[(&str, &[&str])] = &[
     ("holster-types", &[]),
-    ("holster-runtime", &["holster-types"]),
-    ("holster-broker", &["holster-types"]),
+    ("holster-http", &["holster-types"]),
+    ("holster-runtime", &["holster-http", "holster-types"]),
+    ("holster-broker", &["holster-http", "holster-types"]),
     (
         "holster-core",
         &["holster-broker", "holster-runtime", "holster-types"],

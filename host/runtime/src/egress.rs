@@ -8,7 +8,6 @@
 mod client;
 mod metered;
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,9 +22,6 @@ use self::client::Clients;
 use self::metered::Metered;
 use crate::call::{HostVisit, Sandbox};
 use crate::sealing::Sealed;
-
-/// How long a connection may take, where the guest does not ask for less.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The HTTP clients of the process, shared by all calls.
 #[derive(Clone)]
@@ -270,7 +266,7 @@ impl WasiHttpHooks for CallEgress {
         let response_bytes_left = Arc::clone(&self.response_bytes_left);
         let visits = Arc::clone(&self.visits);
         Box::new(async move {
-            let wait = options.connect_timeout.unwrap_or(CONNECT)
+            let wait = options.connect_timeout.unwrap_or(holster_http::CONNECT)
                 + options.first_byte_timeout.unwrap_or(Duration::MAX / 4);
             let response = tokio::time::timeout(wait, clients.send(reach, request))
                 .await
@@ -297,9 +293,6 @@ fn take(left: &AtomicU64, bytes: u64) -> bool {
     })
     .is_ok()
 }
-
-/// Pins what the client polls.
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 #[cfg(test)]
 mod tests {

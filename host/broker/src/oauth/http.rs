@@ -3,26 +3,19 @@
 //! An [`Endpoint`] is an address that was let through: the operator named it in a provider's file, or a server named
 //! it and it is public. No redirect is followed, since one would carry a secret to where nobody meant it to go.
 
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use holster_http::{Clients, Connector, ProhibitedAddress};
 use holster_types::{ExposeSecret as _, Reach, SecretString};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tower_service::Service;
 use url::{Url, form_urlencoded};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -30,7 +23,6 @@ use super::error::{OAuthError, Secrets};
 
 /// For the whole of a request, from the look-up of the name to the last byte of the answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -329,20 +321,11 @@ impl Drop for Document {
     }
 }
 
-type Connector = HttpsConnector<HttpConnector<CheckedResolver>>;
-type Pool = Client<Connector, Full<Bytes>>;
-
 /// The client of the process. A copy is the same client.
 #[derive(Clone)]
-pub(crate) struct HttpClient(Arc<Pools>);
-
-/// One pool for each reach, so that a connection made under a wider one never serves a narrower one.
-struct Pools {
+pub(crate) struct HttpClient {
     timeout: Duration,
-    tls: OnceLock<ClientConfig>,
-    public: OnceLock<Pool>,
-    loopback: OnceLock<Pool>,
-    literal: OnceLock<Pool>,
+    clients: Arc<Clients<Full<Bytes>>>,
 }
 
 impl HttpClient {
@@ -352,36 +335,25 @@ impl HttpClient {
     }
 
     pub(super) fn with_timeout(timeout: Duration) -> Self {
-        Self(Arc::new(Pools {
+        Self {
             timeout,
-            tls: OnceLock::new(),
-            public: OnceLock::new(),
-            loopback: OnceLock::new(),
-            literal: OnceLock::new(),
-        }))
+            clients: Arc::new(Clients::new(unpooled)),
+        }
     }
 
     /// The answer, whatever its status.
     pub(super) async fn send(&self, request: &Request) -> Result<Answer, OAuthError> {
-        match tokio::time::timeout(self.0.timeout, self.0.send(request)).await {
+        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(request.transient(
-                format!("no whole answer within {} s", self.0.timeout.as_secs()),
+                format!("no whole answer within {} s", self.timeout.as_secs()),
                 true,
             )),
         }
     }
-}
 
-impl Pools {
-    async fn send(&self, request: &Request) -> Result<Answer, OAuthError> {
-        let reach = request.endpoint.reach();
-        let pool = match reach {
-            Reach::Public => &self.public,
-            Reach::Loopback => &self.loopback,
-            Reach::Literal => &self.literal,
-        };
-        let pool = pool.get_or_init(|| pool_for(reach, self.tls.get_or_init(tls).clone()));
+    async fn exchange(&self, request: &Request) -> Result<Answer, OAuthError> {
+        let client = self.clients.of(request.endpoint.reach());
         let uri: Uri = request
             .endpoint
             .url()
@@ -395,7 +367,7 @@ impl Pools {
         *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = request.headers.clone();
 
-        let answer = pool.request(outgoing).await.map_err(|error| {
+        let answer = client.request(outgoing).await.map_err(|error| {
             tracing::debug!("request to {} failed: {error:?}", request.endpoint.host());
             let connect = error.is_connect();
             request.transient(failure(&error, connect), !connect)
@@ -440,97 +412,16 @@ fn failure(error: &(dyn std::error::Error + 'static), connect: bool) -> &'static
     }
 }
 
-fn tls() -> ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring knows the default TLS versions");
-    match builder.clone().with_native_roots() {
-        Ok(builder) => builder.with_no_client_auth(),
-        Err(error) => {
-            tracing::warn!(
-                "no trusted certificates on this machine, so every https request will fail: {error}"
-            );
-            builder
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth()
-        }
-    }
-}
-
-fn pool_for(reach: Reach, tls: ClientConfig) -> Pool {
-    let mut http = HttpConnector::new_with_resolver(CheckedResolver {
-        reach,
-        system: GaiResolver::new(),
-    });
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(CONNECT));
-    let https = HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(http);
-    // No connection is kept: requests are rare, and one that dies on an old connection leaves open whether it arrived.
+/// No connection is kept: requests are rare, and one that dies on an old connection leaves open whether it arrived.
+fn unpooled(connector: Connector) -> Client<Connector, Full<Bytes>> {
     Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(0)
-        .build(https)
-}
-
-/// Resolves a name once, and hands out only addresses within reach: the check and the connection see the same
-/// answer, so that a second answer of the name server changes nothing.
-#[derive(Clone)]
-struct CheckedResolver {
-    reach: Reach,
-    system: GaiResolver,
-}
-
-/// A name that leads nowhere it may.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` resolves only to addresses that are not public")]
-struct ProhibitedAddress(Name);
-
-impl Service<Name> for CheckedResolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.system.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let reach = self.reach;
-        let resolved = self.system.call(name.clone());
-        Box::pin(async move {
-            let allowed: Vec<_> = resolved
-                .await?
-                .filter(|address| reach.allows(address.ip()))
-                .collect();
-            if allowed.is_empty() {
-                Err(ProhibitedAddress(name).into())
-            } else {
-                Ok(allowed.into_iter())
-            }
-        })
-    }
+        .build(connector)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_name_that_leads_to_this_machine_leads_nowhere() {
-        let name: Name = "localhost".parse().unwrap();
-        let resolve = async |reach| {
-            let system = GaiResolver::new();
-            CheckedResolver { reach, system }.call(name.clone()).await
-        };
-        let error = resolve(Reach::Public).await.unwrap_err();
-        assert!(error.is::<ProhibitedAddress>(), "{error}");
-        assert!(resolve(Reach::Loopback).await.is_ok());
-    }
 
     #[test]
     fn parameters_are_sized_before_they_are_written() {
