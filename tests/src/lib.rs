@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use holster_core::Call;
 use holster_core::types::ToolName;
+use holster_core::{Call, Outcome};
 use serde_json::{Value, json};
 
 pub use fixture::Fixture;
@@ -72,6 +72,18 @@ pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
     bytes.extend([0, size, length(NAME)]);
     bytes.extend(NAME.bytes().chain(note.bytes()));
     bytes
+}
+
+/// The structured content of the answer. Panics if the call did not finish with any.
+pub fn structured(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Finished(finished) => finished
+            .output
+            .structured()
+            .cloned()
+            .expect("structured content"),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A call by the person on the laptop.

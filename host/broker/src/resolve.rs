@@ -21,6 +21,14 @@ impl Unmet {
         &self.missing
     }
 
+    /// The connections that were begun for what is missing.
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        let begun = self.missing.iter();
+        begun
+            .filter_map(|missing| missing.connection.clone())
+            .collect()
+    }
+
     /// Whether something is missing only because it was not said which account is meant.
     pub fn is_ambiguous(&self) -> bool {
         self.missing

@@ -7,7 +7,7 @@ use std::time::Duration;
 use holster_core::types::{ProfileName, ToolName};
 use holster_core::{Call, Failure, Outcome};
 use holster_tests::loopback_api::{LoopbackApi, Script};
-use holster_tests::{Fixture, component};
+use holster_tests::{Fixture, component, structured};
 use serde_json::{Map, Value, json};
 
 /// What is looked for where it must not be.
@@ -33,17 +33,6 @@ fn fetch(profile: &str) -> Call {
     call
 }
 
-fn structured(outcome: Outcome) -> Value {
-    match outcome {
-        Outcome::Finished(finished) => finished
-            .output
-            .structured()
-            .cloned()
-            .expect("structured content"),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_accounts_of_one_provider_serve_at_once_and_never_cross() {
     let api = LoopbackApi::start().await.unwrap();
@@ -53,8 +42,8 @@ async fn two_accounts_of_one_provider_serve_at_once_and_never_cross() {
         .map(|_| async { tokio::join!(host.call(fetch("work")), host.call(fetch("personal"))) });
     for pair in pairs {
         let (work, personal) = pair.await;
-        assert_eq!(structured(work)["user"], "ann");
-        assert_eq!(structured(personal)["user"], "annie");
+        assert_eq!(structured(&work)["user"], "ann");
+        assert_eq!(structured(&personal)["user"], "annie");
     }
 }
 

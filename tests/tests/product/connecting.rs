@@ -13,7 +13,7 @@ use holster_core::types::{
 };
 use holster_core::{Call, Failure, Host, Outcome};
 use holster_tests::loopback_api::{Answer, LoopbackApi, Script};
-use holster_tests::{Fixture, component};
+use holster_tests::{Fixture, component, structured};
 use http::StatusCode;
 use identity_provider::{Browser as Agent, IdentityProvider, Options};
 use serde_json::{Map, Value, json};
@@ -83,17 +83,6 @@ async fn enter(host: &Host, connection: &ConnectionId, secret: &str) {
         .await
         .unwrap();
     assert!(matches!(begun, Begun::Over), "{begun:?}");
-}
-
-fn structured(outcome: &Outcome) -> Value {
-    match outcome {
-        Outcome::Finished(finished) => finished
-            .output
-            .structured()
-            .cloned()
-            .expect("structured content"),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -440,26 +440,18 @@ impl Broker {
             .redirect(provider)
             .map_err(|reason| ChoiceError::Closed(reason.to_string()))?;
         let variables = self.variables(provider, &found.connection.owner, fields)?;
-        let failed = |error| unreachable(provider, &error);
-        let server = self
-            .servers
-            .open(provider, &variables)
-            .await
-            .map_err(failed)?;
-        let client = self.client(provider, &server, Some(&redirect)).await?;
+        let (server, kept_client, client) = self
+            .counterpart(provider, &variables, Some(&redirect))
+            .await?;
         let authorization = server
-            .authorize(
-                &self.known(provider, &client).await?,
-                &found.connection.scopes,
-                &redirect,
-            )
+            .authorize(&client, &found.connection.scopes, &redirect)
             .await
-            .map_err(failed)?;
+            .map_err(|error| unreachable(provider, &error))?;
         let url = authorization.url().clone();
         let request = digest(&authorization.state);
         let kept = Kept::Consent {
             authorization,
-            client,
+            client: kept_client,
             variables,
         };
         self.begin(found, browser, Some(&request), &kept).await?;
@@ -475,20 +467,11 @@ impl Broker {
         fields: &BTreeMap<String, SecretString>,
     ) -> Result<DeviceCode, ChoiceError> {
         let variables = self.variables(provider, &found.connection.owner, fields)?;
-        let failed = |error| unreachable(provider, &error);
-        let server = self
-            .servers
-            .open(provider, &variables)
-            .await
-            .map_err(failed)?;
-        let client = self.client(provider, &server, None).await?;
+        let (server, kept_client, client) = self.counterpart(provider, &variables, None).await?;
         let device = server
-            .device_start(
-                &self.known(provider, &client).await?,
-                &found.connection.scopes,
-            )
+            .device_start(&client, &found.connection.scopes)
             .await
-            .map_err(failed)?;
+            .map_err(|error| unreachable(provider, &error))?;
         let expires_at = now() + device.expires_in;
         let shown = code(&device, expires_at);
         let kept = Kept::Device {
@@ -496,7 +479,7 @@ impl Broker {
             next_poll_at: now() + device.interval,
             expires_at,
             device,
-            client,
+            client: kept_client,
             variables,
         };
         self.begin(found, browser, None, &kept).await?;
@@ -783,13 +766,20 @@ impl Broker {
         Ok(plaintext.and_then(|plaintext| serde_json::from_slice(&plaintext).ok()))
     }
 
-    /// The client to be in the name of which a person consents, registered anew where the provider's file says so.
-    async fn client(
+    /// The server that a person consents at, and the client in the name of which they do: to be kept, and to be used.
+    /// It is registered anew where the provider's file says so.
+    async fn counterpart(
         &self,
         provider: &Provider,
-        server: &AuthorizationServer,
+        variables: &Variables,
         redirect: Option<&Url>,
-    ) -> Result<KeptClient, ChoiceError> {
+    ) -> Result<(AuthorizationServer, KeptClient, OAuthClient), ChoiceError> {
+        let failed = |error| unreachable(provider, &error);
+        let server = self
+            .servers
+            .open(provider, variables)
+            .await
+            .map_err(failed)?;
         let place = redirect.map_or("device", Url::as_str);
         let known = if let Some(client) = self.clients.get(&provider.id) {
             Some(KeptClient {
@@ -810,21 +800,22 @@ impl Broker {
         let registered = server
             .client(configured, self.client_metadata_url.as_ref(), &redirects)
             .await
-            .map_err(|error| unreachable(provider, &error))?;
+            .map_err(failed)?;
         if let Some(known) = known {
-            return Ok(known);
+            return Ok((server, known, registered.client));
         }
-        let client = KeptClient {
+        let kept = KeptClient {
             id: registered.client.id,
             secret: registered.client.secret,
         };
         if registered.new {
             self.vault
-                .keep_client(&provider.id, place, &to_bytes(&client))
+                .keep_client(&provider.id, place, &to_bytes(&kept))
                 .await
                 .map_err(BrokerError::from)?;
         }
-        Ok(client)
+        let client = self.known(provider, &kept).await?;
+        Ok((server, kept, client))
     }
 
     /// The client with its secret, as the configuration has it now.
@@ -916,11 +907,7 @@ impl Broker {
         let Some(sent) = secret.grant() else {
             return Ok(None);
         };
-        let key = match secret {
-            CredentialSecret::OAuth(tokens) => tokens.dpop_key.as_ref(),
-            _ => None,
-        };
-        let key = key.and_then(|key| DpopKey::from_secret(key).ok());
+        let key = super::dpop_key(secret).and_then(|key| DpopKey::from_secret(key).ok());
         self.servers
             .identity(
                 provider,

@@ -6,7 +6,7 @@
 
 use holster_types::{ConnectionId, ProfileName, ProviderId, Scopes, TenantId, ThreadId};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
+use sqlx::{Encode, Row as _, Sqlite, SqliteConnection, Type};
 use zeroize::Zeroizing;
 
 use super::cipher::{Context, Key};
@@ -68,11 +68,7 @@ impl Vault {
     /// The connection of that id.
     pub(crate) async fn connection(&self, id: &ConnectionId) -> Result<Option<Found>, VaultError> {
         match self.existing().await? {
-            Some(store) => {
-                store
-                    .connection("id = ?", id.as_str().as_bytes(), true)
-                    .await
-            }
+            Some(store) => store.connection("id = ?", id.as_str()).await,
             None => Ok(None),
         }
     }
@@ -83,7 +79,7 @@ impl Vault {
         request: &Digest,
     ) -> Result<Option<Found>, VaultError> {
         match self.existing().await? {
-            Some(store) => store.connection("request = ?", request, false).await,
+            Some(store) => store.connection("request = ?", &request[..]).await,
             None => Ok(None),
         }
     }
@@ -239,7 +235,7 @@ impl Store {
         let failed = |error| VaultError::of(self.path(), &error);
         let now = now();
         let mut writer = self.writer().await?;
-        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut transaction = self.begin(&mut writer).await?;
         sqlx::query("DELETE FROM connection WHERE expires_at < ?")
             .bind(seconds(now.saturating_sub(MEMORY)))
             .execute(&mut *transaction)
@@ -300,22 +296,14 @@ impl Store {
         Ok(connection)
     }
 
-    async fn connection(
+    async fn connection<'a>(
         &self,
         condition: &'static str,
-        value: &[u8],
-        text: bool,
+        value: impl Encode<'a, Sqlite> + Type<Sqlite>,
     ) -> Result<Option<Found>, VaultError> {
-        let query = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM connection WHERE {condition}"
-        ));
-        let query = sqlx::query(query);
-        let query = if text {
-            query.bind(String::from_utf8_lossy(value).into_owned())
-        } else {
-            query.bind(value.to_vec())
-        };
-        let row = query
+        let query = format!("SELECT {COLUMNS} FROM connection WHERE {condition}");
+        let row = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(value)
             .fetch_optional(self.reader().await?.connection())
             .await
             .map_err(|error| VaultError::of(self.path(), &error))?;

@@ -136,6 +136,21 @@ pub(crate) async fn wait(
     Ok(unconnected)
 }
 
+/// The same while the pages are served, which end with it.
+pub(crate) async fn wait_at(
+    mut server: SharedServer,
+    broker: &Broker,
+    connections: &[ConnectionId],
+    end: Instant,
+) -> Result<Vec<Connection>, Exit> {
+    let unconnected = tokio::select! {
+        unconnected = wait(broker, connections, end) => unconnected,
+        error = server.keep() => Err(Exit::failed(error)),
+    };
+    server.shutdown().await;
+    unconnected
+}
+
 /// The end of a command that waited in vain.
 pub(crate) fn in_vain(unconnected: &[Connection]) -> Exit {
     let line = |connection: &Connection| {

@@ -55,7 +55,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
         outcome = host.call(call).await;
     }
     let address = match &outcome {
-        Outcome::Interrupted(interrupted) if has_connection(interrupted) => {
+        Outcome::Interrupted(interrupted) if !interrupted.unmet.connections().is_empty() => {
             Some(pages::elsewhere(global, &config).await?)
         }
         _ => None,
@@ -83,32 +83,18 @@ async fn connect(
     interrupted: &Interrupted,
     seconds: u64,
 ) -> Result<bool, Exit> {
-    let connections: Vec<_> = interrupted
-        .unmet
-        .missing()
-        .iter()
-        .filter_map(|missing| missing.connection.clone())
-        .collect();
+    let connections = interrupted.unmet.connections();
     if connections.is_empty() {
         return Ok(false);
     }
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut server = pages::here(config, host.broker()).await?;
+    let server = pages::here(config, host.broker()).await?;
     eprintln!("{}", explain(host, Some(server.address()), interrupted));
-    let unconnected = tokio::select! {
-        unconnected = pages::wait(host.broker(), &connections, end) => unconnected,
-        error = server.keep() => Err(Exit::failed(error)),
-    };
-    server.shutdown().await;
-    match unconnected?.as_slice() {
+    let unconnected = pages::wait_at(server, host.broker(), &connections, end).await?;
+    match unconnected.as_slice() {
         [] => Ok(true),
         unconnected => Err(pages::in_vain(unconnected)),
     }
-}
-
-fn has_connection(interrupted: &Interrupted) -> bool {
-    let missing = interrupted.unmet.missing();
-    missing.iter().any(|missing| missing.connection.is_some())
 }
 
 fn read(arguments: &str) -> Result<Map<String, Value>, Exit> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holster_core::Config;
-use holster_core::broker::{Broker, Connection, ConnectionState, NewConnection};
+use holster_core::broker::{Broker, ConnectAddress, Connection, ConnectionState, NewConnection};
 use holster_core::types::{ProfileName, ProviderId, ThreadId};
 use serde_json::json;
 use tokio::time::Instant;
@@ -47,28 +47,32 @@ pub(super) async fn run(
         scopes: connect.scopes.into_iter().collect(),
     };
     let connection = broker.connect(new).await.map_err(Exit::failed)?;
-    if connect.device {
+    let ids = std::slice::from_ref(&connection.id);
+    let unconnected = if connect.device {
         show_code(global, &broker, &connection).await?;
-        return finish(global, &broker, &connection, end).await;
-    }
-    let mut server = pages::here(config, &broker).await?;
-    let url = pages::url(
-        &broker,
-        server.address(),
-        &connection.provider,
-        &connection.id,
-    );
-    if global.json {
-        print::json(&json!({ "connection": connection.id, "url": url }))?;
+        pages::wait(&broker, ids, end).await?
     } else {
-        print::line(&format!("Open {url}"))?;
-    }
-    let done = tokio::select! {
-        done = finish(global, &broker, &connection, end) => done,
-        error = server.keep() => Err(Exit::failed(error)),
+        let server = pages::here(config, &broker).await?;
+        show_page(global, &broker, server.address(), &connection)?;
+        pages::wait_at(server, &broker, ids, end).await?
     };
-    server.shutdown().await;
-    done
+    if !unconnected.is_empty() {
+        return Err(pages::in_vain(&unconnected));
+    }
+    finish(global, &broker, &connection).await
+}
+
+fn show_page(
+    global: &Global,
+    broker: &Broker,
+    address: &ConnectAddress,
+    connection: &Connection,
+) -> Result<(), Exit> {
+    let url = pages::url(broker, address, &connection.provider, &connection.id);
+    if global.json {
+        return print::json(&json!({ "connection": connection.id, "url": url }));
+    }
+    print::line(&format!("Open {url}"))
 }
 
 async fn show_code(global: &Global, broker: &Broker, connection: &Connection) -> Result<(), Exit> {
@@ -91,16 +95,7 @@ async fn show_code(global: &Global, broker: &Broker, connection: &Connection) ->
     ))
 }
 
-async fn finish(
-    global: &Global,
-    broker: &Broker,
-    connection: &Connection,
-    end: Instant,
-) -> Result<(), Exit> {
-    let unconnected = pages::wait(broker, std::slice::from_ref(&connection.id), end).await?;
-    if !unconnected.is_empty() {
-        return Err(pages::in_vain(&unconnected));
-    }
+async fn finish(global: &Global, broker: &Broker, connection: &Connection) -> Result<(), Exit> {
     let connection = broker
         .connection(&connection.id)
         .await

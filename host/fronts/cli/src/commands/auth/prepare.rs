@@ -47,11 +47,7 @@ pub(super) async fn run(global: &Global, prepare: Prepare) -> Result<(), Exit> {
         };
     };
     let broker = host.broker();
-    let connections: Vec<_> = unmet
-        .missing()
-        .iter()
-        .filter_map(|missing| missing.connection.clone())
-        .collect();
+    let connections = unmet.connections();
     let everything = connections.len() == unmet.missing().len();
     let show = |address| {
         if global.json {
@@ -69,15 +65,10 @@ pub(super) async fn run(global: &Global, prepare: Prepare) -> Result<(), Exit> {
         show(address.as_ref())?;
         return Err(Exit::InterruptReported);
     };
-    let mut server = pages::here(&config, broker).await?;
+    let server = pages::here(&config, broker).await?;
     show(Some(server.address()))?;
     let end = Instant::now() + Duration::from_secs(seconds);
-    let unconnected = tokio::select! {
-        unconnected = pages::wait(broker, &connections, end) => unconnected,
-        error = server.keep() => Err(Exit::failed(error)),
-    };
-    server.shutdown().await;
-    let unconnected = unconnected?;
+    let unconnected = pages::wait_at(server, broker, &connections, end).await?;
     if !unconnected.is_empty() {
         return Err(pages::in_vain(&unconnected));
     }

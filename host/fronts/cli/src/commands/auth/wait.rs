@@ -39,13 +39,8 @@ pub(super) async fn run(
             .map_err(Exit::failed)?;
         connections.extend(pending.into_iter().map(|connection| connection.id));
     }
-    let mut server = pages::here(config, &broker).await?;
-    let unconnected = tokio::select! {
-        unconnected = pages::wait(&broker, &connections, end) => unconnected,
-        error = server.keep() => Err(Exit::failed(error)),
-    };
-    server.shutdown().await;
-    let unconnected = unconnected?;
+    let server = pages::here(config, &broker).await?;
+    let unconnected = pages::wait_at(server, &broker, &connections, end).await?;
     if global.json {
         print::json(&unconnected)?;
     }
