@@ -635,7 +635,9 @@ async fn summary(
 }
 
 mod connect;
+mod guidance;
 mod renew;
+mod resume;
 
 #[cfg(test)]
 mod tests;

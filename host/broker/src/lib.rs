@@ -44,6 +44,6 @@ pub use providers::{ProviderError, ProviderOrigin, ProviderReport, Providers};
 pub use resolve::{Missing, Reason, Unmet};
 pub use vault::{
     EnvironmentKey, ExportFor, ImportWith, Imported, ImportedCredential, KeeperRecord,
-    Key as VaultKey, KeyFile, KeyFileError, KeyKeeper, KeyRotation, Keyring, Passphrase,
-    RowProblem, Vault, VaultError, VaultReport,
+    Key as VaultKey, KeyFile, KeyFileError, KeyKeeper, KeyRotation, Keyring, NotResumable,
+    Passphrase, RowProblem, Vault, VaultError, VaultReport,
 };

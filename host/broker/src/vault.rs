@@ -13,6 +13,7 @@ mod connections;
 mod journal;
 mod keeper;
 mod refresh;
+mod resumption;
 mod rotate;
 mod store;
 mod transfer;
@@ -30,6 +31,7 @@ pub use cipher::Key;
 pub(crate) use connections::{Digest, Found};
 pub(crate) use keeper::keeper_from_environment;
 pub use keeper::{EnvironmentKey, KeeperRecord, KeyFile, KeyKeeper, Keyring, Passphrase};
+pub use resumption::NotResumable;
 pub use rotate::KeyRotation;
 pub use transfer::{ExportFor, ImportWith, Imported, ImportedCredential};
 

@@ -116,6 +116,11 @@ impl Host {
         self.catalogue.settled().await
     }
 
+    /// Sees every change of the catalogue from now on.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<()> {
+        self.catalogue.changes()
+    }
+
     /// The host's own tools that are allowed. They can be called like any other.
     pub fn built_in(&self) -> impl Iterator<Item = &ToolDefinition> {
         self.built_in.definitions()

@@ -6,6 +6,7 @@ pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod inspect;
+pub(crate) mod mcp;
 pub(crate) mod profiles;
 pub(crate) mod providers;
 pub(crate) mod schema;

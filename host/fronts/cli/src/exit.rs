@@ -29,16 +29,22 @@ impl Exit {
 
     /// Says why on standard error.
     pub(crate) fn report(self) -> ExitCode {
-        let (code, text) = match &self {
-            Exit::Failed(text) => (1, Some(text)),
-            Exit::Reported => (1, None),
-            Exit::InterruptReported => (3, None),
-            Exit::Usage(text) => (2, Some(text)),
-            Exit::Interrupted(text) => (3, Some(text)),
+        let code = match &self {
+            Exit::Failed(_) | Exit::Reported => 1,
+            Exit::InterruptReported | Exit::Interrupted(_) => 3,
+            Exit::Usage(_) => 2,
         };
-        if let Some(text) = text {
+        if let Some(text) = self.text() {
             eprintln!("holster: {}", text.trim_end());
         }
         ExitCode::from(code)
+    }
+
+    /// What was not said yet.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Exit::Failed(text) | Exit::Usage(text) | Exit::Interrupted(text) => Some(text),
+            Exit::Reported | Exit::InterruptReported => None,
+        }
     }
 }

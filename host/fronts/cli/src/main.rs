@@ -37,7 +37,7 @@ struct Cli {
 }
 
 /// What every command understands.
-#[derive(Args)]
+#[derive(Clone, Args)]
 struct Global {
     /// The configuration. Default: `holster.toml` here, or in the user's configuration folder.
     #[arg(long, global = true, env = "HOLSTER_CONFIG", value_name = "FILE")]
@@ -57,6 +57,7 @@ struct Global {
 enum Command {
     Tools(commands::tools::Arguments),
     Call(commands::call::Arguments),
+    Mcp(commands::mcp::Arguments),
     Check(commands::check::Arguments),
     Inspect(commands::inspect::Arguments),
     Auth(commands::auth::Arguments),
@@ -110,6 +111,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Exit> {
     match command {
         Command::Tools(arguments) => commands::tools::run(global, arguments).await,
         Command::Call(arguments) => commands::call::run(global, arguments).await,
+        Command::Mcp(arguments) => commands::mcp::run(global, arguments).await,
         Command::Check(arguments) => commands::check::run(global, arguments).await,
         Command::Inspect(arguments) => commands::inspect::run(global, arguments).await,
         Command::Auth(arguments) => commands::auth::run(global, arguments).await,

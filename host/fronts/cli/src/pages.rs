@@ -7,7 +7,7 @@ use std::time::Duration;
 use holster_connect::{ConnectSettings, SharedServer};
 use holster_core::Config;
 use holster_core::broker::{Broker, ConnectAddress, Connection, ConnectionState, Missing, Unmet};
-use holster_core::types::{ConnectionId, ProviderId};
+use holster_core::types::ConnectionId;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -72,36 +72,7 @@ fn start(global: &Global) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Where a person goes on with a connection.
-pub(crate) fn url(
-    broker: &Broker,
-    address: &ConnectAddress,
-    provider: &ProviderId,
-    connection: &ConnectionId,
-) -> String {
-    match broker.providers().find(provider) {
-        Some(provider) => address.page(provider, connection).to_string(),
-        None => address.url.to_string(),
-    }
-}
-
-/// What a person has to do, a line for each account.
-pub(crate) fn explain(broker: &Broker, address: Option<&ConnectAddress>, unmet: &Unmet) -> String {
-    let line = |missing: &Missing| match (&missing.connection, address) {
-        (Some(connection), Some(address)) => format!(
-            "`{}` for profile `{}` {}; open {}",
-            missing.provider,
-            missing.profile,
-            missing.reason,
-            url(broker, address, &missing.provider, connection)
-        ),
-        _ => missing.to_string(),
-    };
-    let lines: Vec<_> = unmet.missing().iter().map(line).collect();
-    lines.join("\n")
-}
-
-/// The same for scripts.
+/// What a person has to do, for scripts.
 pub(crate) fn to_json(
     broker: &Broker,
     address: Option<&ConnectAddress>,
@@ -109,8 +80,8 @@ pub(crate) fn to_json(
 ) -> Vec<Value> {
     let entry = |missing: &Missing| {
         let mut entry = serde_json::to_value(missing).expect("what is missing is JSON");
-        if let (Some(connection), Some(address)) = (&missing.connection, address) {
-            entry["url"] = url(broker, address, &missing.provider, connection).into();
+        if let Some(page) = address.and_then(|address| broker.page_for(address, missing)) {
+            entry["url"] = page.as_str().into();
         }
         entry
     };

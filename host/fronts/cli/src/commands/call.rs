@@ -121,7 +121,7 @@ fn explain(host: &Host, address: Option<&ConnectAddress>, interrupted: &Interrup
     format!(
         "`{}` has to wait for you:\n{}",
         interrupted.tool,
-        pages::explain(host.broker(), address, &interrupted.unmet)
+        host.broker().explain(address, &interrupted.unmet)
     )
 }
 

@@ -68,7 +68,7 @@ fn show_page(
     address: &ConnectAddress,
     connection: &Connection,
 ) -> Result<(), Exit> {
-    let url = pages::url(broker, address, &connection.provider, &connection.id);
+    let url = broker.page(address, &connection.provider, &connection.id);
     if global.json {
         return print::json(&json!({ "connection": connection.id, "url": url }));
     }

@@ -53,7 +53,7 @@ pub(super) async fn run(global: &Global, prepare: Prepare) -> Result<(), Exit> {
         if global.json {
             print::json(&json!({ "missing": pages::to_json(broker, address, &unmet) }))
         } else {
-            print::line(&pages::explain(broker, address, &unmet))
+            print::line(&broker.explain(address, &unmet))
         }
     };
     let Some(seconds) = prepare.wait.filter(|_| !connections.is_empty()) else {

@@ -1,0 +1,25 @@
+//! For whom a client's calls run.
+
+use holster_core::types::{ProfileName, TenantId, ThreadId};
+
+/// For whom calls run: decided by the host, whatever the agent says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub tenant: TenantId,
+    /// The conversation.
+    pub thread: ThreadId,
+    /// Whose accounts serve.
+    pub profile: ProfileChoice,
+}
+
+/// Who says which profile serves a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileChoice {
+    /// Nobody: for each provider the chosen profile, or the only one that has an account there.
+    Usual,
+    /// The host: this one, always.
+    Fixed(ProfileName),
+    /// The agent: every tool has an argument more, an enum of the tenant's own profiles.
+    Agent,
+}

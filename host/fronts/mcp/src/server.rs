@@ -1,0 +1,304 @@
+//! The server: what a client asks, and who answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use holster_core::types::{ProfileName, ToolName};
+use holster_core::{Call, CatalogueView, Host, Outcome};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
+use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use crate::caller::{Caller, ProfileChoice};
+use crate::interrupt::{self, ConnectPages, Next};
+use crate::listing::{self, PROFILE_ARGUMENT};
+use crate::{answer, resumption};
+
+/// How long a list waits for components that are still being compiled. What comes later is announced.
+const LOADING: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a client that gets announcements is still there.
+const LOOK: Duration = Duration::from_secs(30);
+
+const INSTRUCTIONS: &str = "Tools that may act for a person with the accounts that they connected. A tool that lacks an \
+    account is not called; its answer says which page the person has to open. Never ask for passwords or keys in the \
+    conversation.";
+
+/// A server of the host's tools. Clones are the same server.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+    caller: Caller,
+}
+
+struct Shared {
+    host: Arc<Host>,
+    pages: ConnectPages,
+    /// Where calls run, so that a guest that computes never keeps a client's other requests waiting.
+    calls: Handle,
+    listed: Mutex<Listed>,
+}
+
+/// The list, and of which catalogue it is.
+#[derive(Default)]
+struct Listed {
+    of: Option<Arc<CatalogueView>>,
+    tools: Arc<[Tool]>,
+}
+
+impl Server {
+    /// A server whose calls run on `calls`; it should itself be served by another runtime.
+    pub fn new(host: Arc<Host>, pages: ConnectPages, caller: Caller, calls: Handle) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                host,
+                pages,
+                calls,
+                listed: Mutex::default(),
+            }),
+            caller,
+        }
+    }
+
+    fn host(&self) -> &Arc<Host> {
+        &self.shared.host
+    }
+
+    /// The tools as they are now, for whichever caller.
+    fn tools(&self) -> Arc<[Tool]> {
+        let view = self.host().catalogue();
+        let listed = &self.shared.listed;
+        let mut listed = listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !listed.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &view)) {
+            listed.tools = self.convert(&view, None).into();
+            listed.of = Some(view);
+        }
+        Arc::clone(&listed.tools)
+    }
+
+    fn convert(&self, view: &CatalogueView, profiles: Option<&[ProfileName]>) -> Vec<Tool> {
+        let served = view.tools().map(|tool| tool.definition());
+        let mut tools: Vec<_> = served
+            .chain(self.host().built_in())
+            .map(|definition| listing::tool(definition, profiles))
+            .collect();
+        tools.sort_by(|one, other| one.name.cmp(&other.name));
+        tools
+    }
+
+    /// The profiles that the agent may choose from, where it may.
+    async fn choices(&self) -> Result<Option<Vec<ProfileName>>, ErrorData> {
+        if self.caller.profile != ProfileChoice::Agent {
+            return Ok(None);
+        }
+        let profiles = self.host().broker().profiles(&self.caller.tenant).await;
+        let profiles =
+            profiles.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        Ok(Some(
+            profiles.into_iter().map(|profile| profile.name).collect(),
+        ))
+    }
+
+    /// The call that a client asks for, with the profile that it may choose taken out of the arguments.
+    async fn call_of(&self, name: &str, mut arguments: JsonObject) -> Result<Call, ErrorData> {
+        let tool = ToolName::new(name)
+            .map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
+        let profile = match &self.caller.profile {
+            ProfileChoice::Usual => None,
+            ProfileChoice::Fixed(profile) => Some(profile.clone()),
+            ProfileChoice::Agent => match arguments.remove(PROFILE_ARGUMENT) {
+                None => None,
+                Some(chosen) => Some(self.chosen(&chosen).await?),
+            },
+        };
+        Ok(Call {
+            tenant: self.caller.tenant.clone(),
+            thread: self.caller.thread.clone(),
+            profile,
+            tool,
+            arguments,
+        })
+    }
+
+    async fn chosen(&self, chosen: &serde_json::Value) -> Result<ProfileName, ErrorData> {
+        let profiles = self.choices().await?.unwrap_or_default();
+        let own = |profile: &ProfileName| chosen.as_str() == Some(profile.as_str());
+        profiles.into_iter().find(own).ok_or_else(|| {
+            let message = format!("`{PROFILE_ARGUMENT}` names no profile of this user");
+            ErrorData::invalid_params(message, None)
+        })
+    }
+
+    /// Whether a call may have to be made twice, so that its arguments are kept.
+    fn may_be_interrupted(&self, tool: &ToolName) -> bool {
+        let view = self.host().catalogue();
+        view.tool(tool)
+            .is_none_or(|tool| !tool.definition().requirements.is_empty())
+    }
+
+    /// The outcome of a call. It ends when this is dropped.
+    async fn run(&self, call: Call) -> Result<Outcome, ErrorData> {
+        let host = Arc::clone(self.host());
+        let mut task = JoinSet::new();
+        task.spawn_on(async move { host.call(call).await }, &self.shared.calls);
+        let outcome = task.join_next().await.expect("one task was spawned");
+        outcome.map_err(|error| {
+            tracing::error!("a call ended without an outcome: {error}");
+            ErrorData::internal_error("the call ended without an outcome", None)
+        })
+    }
+
+    async fn answer(
+        &self,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let CallToolRequestParams {
+            name,
+            arguments,
+            input_responses,
+            request_state,
+            ..
+        } = request;
+        let call = self.call_of(&name, arguments.unwrap_or_default()).await?;
+        match (request_state, input_responses) {
+            (Some(state), responses) => {
+                resumption::use_up(self.host(), &call, &state).await?;
+                let responses = responses.unwrap_or_default();
+                let refused = interrupt::take_up(self.host(), &call, &responses, context);
+                if let Some(refused) = refused.await? {
+                    return Ok(refused.into());
+                }
+            }
+            (None, Some(_)) => {
+                let message = "`inputResponses` come with the `requestState` that asked for them";
+                return Err(ErrorData::invalid_params(message, None));
+            }
+            (None, None) => {}
+        }
+        let again = self.may_be_interrupted(&call.tool).then(|| call.clone());
+        let outcome = self.run(call).await?;
+        let (Outcome::Interrupted(interrupted), Some(call)) = (&outcome, &again) else {
+            return translate(outcome);
+        };
+        match interrupt::say(self.host(), &self.shared.pages, call, interrupted, context).await? {
+            Next::Answer(answer) => Ok(answer),
+            Next::CallAgain => translate(self.run(call.clone()).await?),
+        }
+    }
+
+    /// Tells a client of every change of the list until it is gone.
+    async fn announce(self, peer: Peer<RoleServer>) {
+        let mut changes = self.host().changes();
+        let mut told = self.tools();
+        while !peer.is_transport_closed() {
+            let Ok(changed) = tokio::time::timeout(LOOK, changes.changed()).await else {
+                continue;
+            };
+            if changed.is_err() {
+                return;
+            }
+            if self.has_changed(&mut told) && peer.notify_tool_list_changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether the list is another one than `told`, which it is from now on.
+    fn has_changed(&self, told: &mut Arc<[Tool]>) -> bool {
+        let now = self.tools();
+        let changed = *now != **told;
+        *told = now;
+        changed
+    }
+}
+
+fn translate(outcome: Outcome) -> Result<CallToolResponse, ErrorData> {
+    match outcome {
+        Outcome::Finished(finished) => Ok(answer::finished(finished).into()),
+        Outcome::Failed(failure) => answer::failed(&failure).map(Into::into),
+        Outcome::Interrupted(interrupted) => Ok(answer::words(format!(
+            "The tool `{}` was not called: {}",
+            interrupted.tool, interrupted.unmet
+        ))
+        .into()),
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .build();
+        ServerConfig::new(capabilities)
+            .with_server_info(
+                Implementation::new("holster", env!("CARGO_PKG_VERSION")).with_title("Holster"),
+            )
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        tokio::spawn(self.clone().announce(context.peer));
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        // Whatever is not loaded by then is announced.
+        let _ = tokio::time::timeout(LOADING, self.host().settled()).await;
+        match self.choices().await? {
+            None => listing::page(&self.tools(), request),
+            Some(profiles) => {
+                let tools = self.convert(&self.host().catalogue(), Some(&profiles));
+                listing::page(&tools, request)
+            }
+        }
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        tokio::select! {
+            answer = self.answer(request, &context) => answer,
+            // The guest's code, its host functions and its requests end with the future.
+            () = context.ct.cancelled() => {
+                Err(ErrorData::internal_error("the call was cancelled", None))
+            }
+        }
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        let mut accepted = SubscriptionFilter::default();
+        accepted.tools_list_changed = requested.tools_list_changed;
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.host().changes();
+        let mut told = self.tools();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = changes.changed() => if changed.is_err() { return Ok(()) },
+            }
+            if self.has_changed(&mut told)
+                && context.sink().notify_tool_list_changed().await.is_err()
+            {
+                return Ok(());
+            }
+        }
+    }
+}
