@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod fixture;
+mod mcp_client;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 pub use fixture::Fixture;
 pub use loopback_api;
+pub use mcp_client::{McpClient, Protocol};
 
 /// The folder of the root's `Cargo.toml`.
 pub fn repository() -> PathBuf {

@@ -16,6 +16,8 @@ mod connecting;
 mod engine;
 #[path = "product/limits.rs"]
 mod limits;
+#[path = "product/mcp.rs"]
+mod mcp;
 #[path = "product/parity.rs"]
 mod parity;
 #[path = "product/plugin_directory.rs"]

@@ -22,7 +22,7 @@ use url::Url;
 const SECRET: &str = "work-slack-token";
 
 /// Slack, entered as a key, at the loopback API.
-fn fixture(api: &LoopbackApi, more: &str) -> Fixture {
+pub(crate) fn fixture(api: &LoopbackApi, more: &str) -> Fixture {
     let url = api.url();
     let fixture = Fixture::new(&format!(
         "provider_folder = 'providers'\n{more}\n[components.parity-rust.config]\nbase_url = '{url}'\n"
@@ -279,7 +279,7 @@ async fn consent(idp: &IdentityProvider, page: &Url) {
 }
 
 /// The first address in a text.
-fn address_in(text: &str) -> Option<Url> {
+pub(crate) fn address_in(text: &str) -> Option<Url> {
     let start = text.find("http://127.0.0.1:")?;
     let end = text[start..].find(char::is_whitespace)?;
     text[start..start + end].parse().ok()

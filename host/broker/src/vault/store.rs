@@ -881,6 +881,11 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), V
             "connections",
             include_str!("../../migrations/0003_connections.sql"),
         ),
+        migration(
+            4,
+            "resumption",
+            include_str!("../../migrations/0004_resumption.sql"),
+        ),
     ];
     // Not `run`: the future of its `Acquire` could not move between threads.
     Migrator::with_migrations(migrations)

@@ -145,8 +145,9 @@ fn refuse_core_dumps() {
 /// `HOLSTER_LOG` takes the usual filters, such as `holster=debug`.
 fn start_log(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
-        1 => "warn,holster=info",
+        // What a client did wrong, it is told itself.
+        0 => "warn,rmcp=error",
+        1 => "warn,holster=info,rmcp=error",
         _ => "info,holster=debug,holster_core=debug,holster_runtime=debug,holster_broker=debug",
     };
     let filter = EnvFilter::try_from_env("HOLSTER_LOG").unwrap_or_else(|_| EnvFilter::new(level));

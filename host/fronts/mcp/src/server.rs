@@ -81,6 +81,12 @@ impl Server {
         Arc::clone(&listed.tools)
     }
 
+    /// The tools once nothing is being compiled; whatever is not loaded in time is announced later.
+    async fn loaded_tools(&self) -> Arc<[Tool]> {
+        let _ = tokio::time::timeout(LOADING, self.host().settled()).await;
+        self.tools()
+    }
+
     fn convert(&self, view: &CatalogueView, profiles: Option<&[ProfileName]>) -> Vec<Tool> {
         let served = view.tools().map(|tool| tool.definition());
         let mut tools: Vec<_> = served
@@ -195,7 +201,7 @@ impl Server {
     /// Tells a client of every change of the list until it is gone.
     async fn announce(self, peer: Peer<RoleServer>) {
         let mut changes = self.host().changes();
-        let mut told = self.tools();
+        let mut told = self.loaded_tools().await;
         while !peer.is_transport_closed() {
             let Ok(changed) = tokio::time::timeout(LOOK, changes.changed()).await else {
                 continue;
@@ -252,10 +258,9 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        // Whatever is not loaded by then is announced.
-        let _ = tokio::time::timeout(LOADING, self.host().settled()).await;
+        let tools = self.loaded_tools().await;
         match self.choices().await? {
-            None => listing::page(&self.tools(), request),
+            None => listing::page(&tools, request),
             Some(profiles) => {
                 let tools = self.convert(&self.host().catalogue(), Some(&profiles));
                 listing::page(&tools, request)
@@ -288,7 +293,7 @@ impl ServerHandler for Server {
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let mut changes = self.host().changes();
-        let mut told = self.tools();
+        let mut told = self.loaded_tools().await;
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
