@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use holster_broker::{ConfiguredClient, ConfiguredCredential};
 use holster_runtime::{EngineSettings, Limits, Sandbox};
-use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId};
+use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId, TenantId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -34,6 +35,8 @@ pub struct Config {
     pub default_profile: Option<ProfileName>,
     /// Where people connect accounts.
     pub connect: ConnectConfig,
+    /// Who may call over HTTP, and where.
+    pub serve: ServeConfig,
     /// Where compiled code is kept.
     pub cache: CacheConfig,
     /// How many calls run at once.
@@ -73,6 +76,33 @@ pub struct ConnectConfig {
     /// The `https://` address of this installation's client id metadata document, for providers that read one.
     #[schemars(with = "Option<String>")]
     pub client_metadata_url: Option<Url>,
+}
+
+/// `[serve]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeConfig {
+    /// Where `holster serve` listens. Default: 127.0.0.1:4658.
+    pub address: Option<SocketAddr>,
+    /// Other sites whose pages may send requests, such as `https://agents.example.com`.
+    pub allowed_origins: Vec<String>,
+    /// Requests of one user in a second. Default: as many as they like.
+    #[schemars(range(min = 1))]
+    pub requests_per_second: Option<NonZeroU32>,
+    /// The keys of programs, by a name of your choice; `holster key new` prints them.
+    pub keys: BTreeMap<String, KeyConfig>,
+}
+
+/// `[serve.keys.NAME]`
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyConfig {
+    /// The SHA-256 of the key, in hexadecimal digits.
+    pub sha256: String,
+    /// The user that its requests are for.
+    pub tenant: TenantId,
+    /// The profile that serves them, if the program may use no other.
+    pub profile: Option<ProfileName>,
 }
 
 /// `[cache]`

@@ -190,6 +190,19 @@ impl Host {
         outcome
     }
 
+    /// As [`Host::call`], on another runtime than the front's own, so that a guest that computes does not keep the front
+    /// from its other clients. Dropping the future ends the call. Fails if the host panics.
+    pub async fn call_on(
+        self: &Arc<Self>,
+        runtime: &tokio::runtime::Handle,
+        call: Call,
+    ) -> Result<Outcome, tokio::task::JoinError> {
+        let host = Arc::clone(self);
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn_on(async move { host.call(call).await }, runtime);
+        task.join_next().await.expect("one task was spawned")
+    }
+
     async fn answer_to(&self, call: &Call, arguments: &Value) -> Result<Finished, Stop> {
         if let Some(own) = self.built_in.find(&call.tool) {
             return Ok(own.call(&self.broker, call, arguments).await?);

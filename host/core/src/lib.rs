@@ -9,14 +9,18 @@
 mod admission;
 mod built_in;
 mod call;
+mod caller;
 mod catalogue;
 pub mod config;
 pub mod conformance;
+mod content;
 mod host;
 
 pub use call::{Account, Call, Failure, Finished, Interrupted, Outcome};
+pub use caller::{Caller, ProfileChoice};
 pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
 pub use config::{Config, ConfigError};
+pub use content::content_to_json;
 pub use host::{Host, HostError, open_broker, open_runtime};
 
 pub use holster_broker as broker;

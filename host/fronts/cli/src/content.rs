@@ -1,9 +1,6 @@
-//! An answer, for people and for scripts.
+//! An answer, for people.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use holster_core::{Content, ToolOutput};
-use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::print;
@@ -33,27 +30,4 @@ pub(crate) fn show(output: &ToolOutput) -> Result<(), Exit> {
         }
     }
     Ok(())
-}
-
-/// An answer as JSON, each item with its `type`, as MCP spells them.
-pub(crate) fn to_json(output: &ToolOutput) -> Value {
-    let item = |content: &Content| match content {
-        Content::Text(text) => json!({ "type": "text", "text": text }),
-        Content::Structured(value) => json!({ "type": "structured", "value": value }),
-        Content::Image { data, mime_type } => {
-            json!({ "type": "image", "data": STANDARD.encode(data), "mimeType": mime_type })
-        }
-        Content::Audio { data, mime_type } => {
-            json!({ "type": "audio", "data": STANDARD.encode(data), "mimeType": mime_type })
-        }
-        Content::ResourceLink {
-            uri,
-            name,
-            description,
-            mime_type,
-        } => json!({
-            "type": "resource_link", "uri": uri, "name": name, "description": description, "mimeType": mime_type,
-        }),
-    };
-    output.content.iter().map(item).collect()
 }

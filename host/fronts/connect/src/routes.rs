@@ -34,19 +34,25 @@ type Part<T> = Result<Path<T>, PathRejection>;
 
 /// The connect pages at `address`, to be merged into a router of one's own.
 pub fn router(broker: Arc<Broker>, address: ConnectAddress) -> Router {
-    let site = Arc::new(Site::new(broker, address));
-    routes(&site).layer(from_fn_with_state(site, guard::guard))
+    guarded(routes(), Site::new(broker, address))
 }
 
 /// The connect pages at `address`, and nothing else.
 pub(crate) fn whole_site(broker: Arc<Broker>, address: ConnectAddress) -> Router {
-    let site = Arc::new(Site::new(broker, address));
-    routes(&site)
-        .fallback(not_found)
+    let routes = routes()
+        .route("/health", get(health).fallback(only_get))
+        .fallback(not_found);
+    guarded(routes, Site::new(broker, address))
+}
+
+fn guarded(routes: Router<Arc<Site>>, site: Site) -> Router {
+    let site = Arc::new(site);
+    routes
+        .with_state(Arc::clone(&site))
         .layer(from_fn_with_state(site, guard::guard))
 }
 
-fn routes(site: &Arc<Site>) -> Router {
+fn routes() -> Router<Arc<Site>> {
     // What is got by HEAD is got for nothing, and a code is worth one exchange.
     let callback = get(callback).head(only_get).fallback(only_get);
     Router::new()
@@ -56,8 +62,6 @@ fn routes(site: &Arc<Site>) -> Router {
         )
         .route("/callback/{provider}", callback)
         .route("/connect.css", get(style).fallback(only_get))
-        .route("/health", get(health).fallback(only_get))
-        .with_state(Arc::clone(site))
 }
 
 async fn show(

@@ -2,19 +2,19 @@
 //!
 //! [`Server`] answers one client, or the clients of one endpoint: it lists the catalogue, calls the host, and says an
 //! interrupt in the way that the client understands. For whom a call runs is decided by who starts the server or
-//! admits the request ([`Caller`]), not by the agent. Protocol and transports are `rmcp`'s.
+//! admits the request ([`Caller`](holster_core::Caller)), not by the agent. Protocol and transports are `rmcp`'s.
 
 #![forbid(unsafe_code)]
 
 mod answer;
-mod caller;
+mod http;
 mod interrupt;
 mod listing;
 mod resumption;
 mod server;
 mod stdio;
 
-pub use caller::{Caller, ProfileChoice};
+pub use http::McpService;
 pub use interrupt::{ConnectPages, PagesError};
-pub use server::Server;
+pub use server::{Callers, Server};
 pub use stdio::{StdioError, serve_stdio};

@@ -4,17 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holster_core::types::{ProfileName, ToolName};
-use holster_core::{Call, CatalogueView, Host, Outcome};
+use holster_core::{Call, Caller, CatalogueView, Host, Outcome, ProfileChoice};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, JsonObject, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CallToolRequestParams, CallToolResponse, Extensions, Implementation, JsonObject,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter,
+    Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 
-use crate::caller::{Caller, ProfileChoice};
 use crate::interrupt::{self, ConnectPages, Next};
 use crate::listing::{self, PROFILE_ARGUMENT};
 use crate::{answer, resumption};
@@ -33,7 +32,30 @@ const INSTRUCTIONS: &str = "Tools that may act for a person with the accounts th
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
-    caller: Caller,
+    callers: Callers,
+}
+
+/// How a server knows for whom a request is.
+#[derive(Debug, Clone)]
+pub enum Callers {
+    /// All are for the same.
+    One(Caller),
+    /// Each HTTP request brings its own among its extensions, put there by who admitted it.
+    OfRequest,
+}
+
+impl Callers {
+    fn of(&self, extensions: &Extensions) -> Result<Caller, ErrorData> {
+        let found = match self {
+            Self::One(caller) => Some(caller),
+            Self::OfRequest => extensions
+                .get::<::http::request::Parts>()
+                .and_then(|parts| parts.extensions.get()),
+        };
+        found.cloned().ok_or_else(|| {
+            ErrorData::internal_error("nobody has said for whom this request is", None)
+        })
+    }
 }
 
 struct Shared {
@@ -53,7 +75,7 @@ struct Listed {
 
 impl Server {
     /// A server whose calls run on `calls`; it should itself be served by another runtime.
-    pub fn new(host: Arc<Host>, pages: ConnectPages, caller: Caller, calls: Handle) -> Self {
+    pub fn new(host: Arc<Host>, pages: ConnectPages, callers: Callers, calls: Handle) -> Self {
         Self {
             shared: Arc::new(Shared {
                 host,
@@ -61,7 +83,7 @@ impl Server {
                 calls,
                 listed: Mutex::default(),
             }),
-            caller,
+            callers,
         }
     }
 
@@ -98,11 +120,11 @@ impl Server {
     }
 
     /// The profiles that the agent may choose from, where it may.
-    async fn choices(&self) -> Result<Option<Vec<ProfileName>>, ErrorData> {
-        if self.caller.profile != ProfileChoice::Agent {
+    async fn choices(&self, caller: &Caller) -> Result<Option<Vec<ProfileName>>, ErrorData> {
+        if caller.profile != ProfileChoice::Agent {
             return Ok(None);
         }
-        let profiles = self.host().broker().profiles(&self.caller.tenant).await;
+        let profiles = self.host().broker().profiles(&caller.tenant).await;
         let profiles =
             profiles.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
         Ok(Some(
@@ -111,28 +133,37 @@ impl Server {
     }
 
     /// The call that a client asks for, with the profile that it may choose taken out of the arguments.
-    async fn call_of(&self, name: &str, mut arguments: JsonObject) -> Result<Call, ErrorData> {
+    async fn call_of(
+        &self,
+        caller: Caller,
+        name: &str,
+        mut arguments: JsonObject,
+    ) -> Result<Call, ErrorData> {
         let tool = ToolName::new(name)
             .map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
-        let profile = match &self.caller.profile {
+        let profile = match &caller.profile {
             ProfileChoice::Usual => None,
             ProfileChoice::Fixed(profile) => Some(profile.clone()),
             ProfileChoice::Agent => match arguments.remove(PROFILE_ARGUMENT) {
                 None => None,
-                Some(chosen) => Some(self.chosen(&chosen).await?),
+                Some(chosen) => Some(self.chosen(&caller, &chosen).await?),
             },
         };
         Ok(Call {
-            tenant: self.caller.tenant.clone(),
-            thread: self.caller.thread.clone(),
+            tenant: caller.tenant,
+            thread: caller.thread,
             profile,
             tool,
             arguments,
         })
     }
 
-    async fn chosen(&self, chosen: &serde_json::Value) -> Result<ProfileName, ErrorData> {
-        let profiles = self.choices().await?.unwrap_or_default();
+    async fn chosen(
+        &self,
+        caller: &Caller,
+        chosen: &serde_json::Value,
+    ) -> Result<ProfileName, ErrorData> {
+        let profiles = self.choices(caller).await?.unwrap_or_default();
         let own = |profile: &ProfileName| chosen.as_str() == Some(profile.as_str());
         profiles.into_iter().find(own).ok_or_else(|| {
             let message = format!("`{PROFILE_ARGUMENT}` names no profile of this user");
@@ -149,10 +180,7 @@ impl Server {
 
     /// The outcome of a call. It ends when this is dropped.
     async fn run(&self, call: Call) -> Result<Outcome, ErrorData> {
-        let host = Arc::clone(self.host());
-        let mut task = JoinSet::new();
-        task.spawn_on(async move { host.call(call).await }, &self.shared.calls);
-        let outcome = task.join_next().await.expect("one task was spawned");
+        let outcome = self.host().call_on(&self.shared.calls, call).await;
         outcome.map_err(|error| {
             tracing::error!("a call ended without an outcome: {error}");
             ErrorData::internal_error("the call ended without an outcome", None)
@@ -171,7 +199,9 @@ impl Server {
             request_state,
             ..
         } = request;
-        let call = self.call_of(&name, arguments.unwrap_or_default()).await?;
+        let caller = self.callers.of(&context.extensions)?;
+        let arguments = arguments.unwrap_or_default();
+        let call = self.call_of(caller, &name, arguments).await?;
         match (request_state, input_responses) {
             (Some(state), responses) => {
                 resumption::use_up(self.host(), &call, &state).await?;
@@ -256,10 +286,11 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let tools = self.loaded_tools().await;
-        match self.choices().await? {
+        let caller = self.callers.of(&context.extensions)?;
+        match self.choices(&caller).await? {
             None => listing::page(&tools, request),
             Some(profiles) => {
                 let tools = self.convert(&self.host().catalogue(), Some(&profiles));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holster_core::broker::ConnectAddress;
 use holster_core::types::{ProfileName, ThreadId, ToolName};
-use holster_core::{Call, Config, Failure, Finished, Host, Interrupted, Outcome};
+use holster_core::{Call, Config, Failure, Finished, Host, Interrupted, Outcome, content_to_json};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -154,7 +154,7 @@ fn to_json(host: &Host, address: Option<&ConnectAddress>, outcome: &Outcome) -> 
 fn finished_to_json(finished: &Finished) -> Value {
     json!({
         "outcome": "finished",
-        "content": content::to_json(&finished.output),
+        "content": content_to_json(&finished.output),
         "component": finished.component,
         "hash": finished.hash,
         "accounts": finished.accounts,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use holster_core::Config;
 use holster_core::types::{ProfileName, TenantId, ThreadId};
-use holster_mcp::{Caller, ConnectPages, PagesError, ProfileChoice, Server, serve_stdio};
+use holster_core::{Caller, Config, ProfileChoice};
+use holster_mcp::{Callers, ConnectPages, PagesError, Server, serve_stdio};
 use tokio::runtime::Handle;
 
-use crate::commands::open_host;
+use crate::commands::{apart, open_host};
 use crate::exit::Exit;
 use crate::{Global, pages};
 
@@ -30,9 +30,9 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     let config = global.config()?;
     let host = Arc::new(open_host(global).await?);
     host.watch().map_err(Exit::failed)?;
-    let caller = caller(arguments);
+    let callers = Callers::One(caller(arguments));
     let pages = pages_when_needed(global, config);
-    let server = Server::new(host, pages, caller, Handle::current());
+    let server = Server::new(host, pages, callers, Handle::current());
     apart(move || serve_stdio(server)).await
 }
 
@@ -66,20 +66,4 @@ fn pages_when_needed(global: &Global, config: Config) -> ConnectPages {
             address.map_err(|exit| PagesError(exit.text().unwrap_or_default().to_owned()))
         })
     })
-}
-
-/// Runs a server on a thread of its own, so that it answers while guests compute on all others.
-async fn apart<F, E>(serve: impl FnOnce() -> F + Send + 'static) -> Result<(), Exit>
-where
-    F: Future<Output = Result<(), E>>,
-    E: std::fmt::Display + Send + 'static,
-{
-    let served = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(Exit::failed)?;
-        runtime.block_on(serve()).map_err(Exit::failed)
-    });
-    served.await.map_err(Exit::failed)?
 }

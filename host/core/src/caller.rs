@@ -1,6 +1,6 @@
-//! For whom a client's calls run.
+//! For whom a client's calls run. Fronts of agents find it out, each in its own way.
 
-use holster_core::types::{ProfileName, TenantId, ThreadId};
+use holster_types::{ProfileName, TenantId, ThreadId};
 
 /// For whom calls run: decided by the host, whatever the agent says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,281 @@
+//! Connections: asked for, looked at, waited for. That one is made, only a person can do, on its page.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use holster_core::broker::{Connection, ConnectionState, NewConnection, Owner};
+use holster_core::types::{ConnectionId, ProviderId, Scopes, ThreadId, ToolName};
+use holster_core::{Caller, Failure};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Asked, At, Body, For, Rest, Waiting};
+use crate::problem::Problem;
+
+/// Longer than that nobody waits with one request.
+const MAX_WAIT: u64 = 60;
+
+/// One attempt of a person to connect an account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShownConnection {
+    /// Its name.
+    id: String,
+    /// Where the account is.
+    provider: String,
+    /// Whose it will be.
+    profile: String,
+    /// All that is asked for.
+    scopes: Vec<String>,
+    /// `created`, `waiting`, `connected`, `refused` or `expired`.
+    state: String,
+    /// The account's label, once it is connected and where it is known.
+    account: Option<String>,
+    /// Why it was refused.
+    reason: Option<String>,
+    /// The page to open, as long as it leads somewhere.
+    url: Option<String>,
+    /// Until then; seconds since the Unix epoch.
+    expires_at: u64,
+}
+
+/// Connections.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Connections {
+    /// The latest last.
+    connections: Vec<ShownConnection>,
+}
+
+impl ShownConnection {
+    fn of(rest: &Rest, connection: Connection) -> Self {
+        let open = !connection.state.is_over();
+        let page = rest
+            .host
+            .broker()
+            .page(&rest.pages, &connection.provider, &connection.id);
+        let state = match &connection.state {
+            ConnectionState::Created => "created",
+            ConnectionState::Waiting => "waiting",
+            ConnectionState::Connected { .. } => "connected",
+            ConnectionState::Refused { .. } => "refused",
+            ConnectionState::Expired => "expired",
+        };
+        let (account, reason) = match connection.state {
+            ConnectionState::Connected { account } => (account, None),
+            ConnectionState::Refused { reason } => (None, Some(reason)),
+            _ => (None, None),
+        };
+        Self {
+            id: connection.id.to_string(),
+            provider: connection.provider.to_string(),
+            profile: connection.owner.profile.to_string(),
+            scopes: connection.scopes.iter().map(ToString::to_string).collect(),
+            state: state.to_owned(),
+            account,
+            reason,
+            url: open.then(|| page.into()),
+            expires_at: connection.expires_at,
+        }
+    }
+}
+
+/// Which connections.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    /// Those of this conversation alone.
+    #[param(value_type = Option<String>, pattern = "^[!-~]{1,128}$")]
+    thread: Option<ThreadId>,
+}
+
+/// The connections that are not over.
+#[utoipa::path(
+    get,
+    path = "/v1/connections",
+    params(Which),
+    responses(
+        (status = 200, body = Connections),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+        (status = 500, body = Problem),
+    ),
+)]
+pub(crate) async fn list(
+    State(rest): State<Arc<Rest>>,
+    Extension(caller): Extension<Caller>,
+    Asked(which): Asked<Which>,
+) -> Result<Json<Connections>, Problem> {
+    let broker = rest.host.broker();
+    let pending = broker
+        .pending(&caller.tenant, which.thread.as_ref())
+        .await?;
+    let shown = |connection| ShownConnection::of(&rest, connection);
+    Ok(Json(Connections {
+        connections: pending.into_iter().map(shown).collect(),
+    }))
+}
+
+/// How long to wait.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Patience {
+    /// Seconds, at most 60, until the connection is over. Without it the answer comes at once.
+    #[serde(default)]
+    #[param(maximum = 60)]
+    wait: u64,
+}
+
+/// A connection, once it is over or the time is.
+#[utoipa::path(
+    get,
+    path = "/v1/connections/{id}",
+    params(("id" = String, Path, description = "The connection."), Patience),
+    responses(
+        (status = 200, body = ShownConnection),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+        (status = 500, body = Problem),
+    ),
+)]
+pub(crate) async fn show(
+    State(rest): State<Arc<Rest>>,
+    Extension(caller): Extension<Caller>,
+    At(id): At<String>,
+    Asked(patience): Asked<Patience>,
+) -> Result<Json<ShownConnection>, Problem> {
+    if patience.wait > MAX_WAIT {
+        let detail = format!("`wait` is at most {MAX_WAIT} seconds; ask again after that");
+        return Err(Problem::invalid(detail));
+    }
+    let none = || Problem::not_found("there is no such connection (any more)");
+    let id = ConnectionId::new(&id).map_err(|_| none())?;
+    let broker = rest.host.broker();
+    let found = broker.connection(&id).await?;
+    // Whose it is, is known before it is waited for.
+    if found.is_none_or(|connection| connection.owner.tenant != caller.tenant) {
+        return Err(none());
+    }
+    let wait = Duration::from_secs(patience.wait);
+    let connection = broker.wait(&id, wait).await?.ok_or_else(none)?;
+    Ok(Json(ShownConnection::of(&rest, connection)))
+}
+
+/// What is to be connected.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectionRequest {
+    /// Where, as `holster providers list` shows it.
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,64}$")]
+    provider: ProviderId,
+    /// What tools need there. What the account may do already is kept.
+    #[serde(default)]
+    #[schema(max_items = 64)]
+    scopes: Vec<String>,
+    /// For whom.
+    #[serde(default)]
+    r#for: For,
+}
+
+/// Begins a connection, or joins the one that waits already.
+#[utoipa::path(
+    post,
+    path = "/v1/connections",
+    request_body = ConnectionRequest,
+    responses(
+        (status = 201, body = ShownConnection),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 413, body = Problem),
+        (status = 415, body = Problem),
+        (status = 422, body = Problem),
+        (status = 429, body = Problem),
+        (status = 500, body = Problem),
+    ),
+)]
+pub(crate) async fn begin(
+    State(rest): State<Arc<Rest>>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<ConnectionRequest>,
+) -> Result<Response, Problem> {
+    let (profile, thread) = request.r#for.of(&caller)?;
+    if request.scopes.len() > 64 || request.scopes.iter().any(|scope| scope.len() > 256) {
+        return Err(Problem::invalid(
+            "at most 64 scopes of at most 256 bytes each",
+        ));
+    }
+    let broker = rest.host.broker();
+    let profile = profile.unwrap_or_else(|| broker.default_profile());
+    let connection = broker
+        .connect(NewConnection {
+            owner: Owner::new(&caller.tenant, profile),
+            thread,
+            provider: request.provider,
+            scopes: request.scopes.into_iter().collect::<Scopes>(),
+        })
+        .await?;
+    let shown = ShownConnection::of(&rest, connection);
+    Ok((StatusCode::CREATED, Json(shown)).into_response())
+}
+
+/// What will be called.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Preparation {
+    /// The tools; none for all.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 1000)]
+    tools: Vec<ToolName>,
+    /// For whom.
+    #[serde(default)]
+    r#for: For,
+}
+
+/// What tools lack, with a connection for each account, so that their calls will not be interrupted.
+#[utoipa::path(
+    post,
+    path = "/v1/prepare",
+    request_body = Preparation,
+    responses(
+        (status = 200, description = "Nothing is missing.", body = Waiting),
+        (status = 202, description = "A person has to act first.", body = Waiting),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem),
+        (status = 413, body = Problem),
+        (status = 415, body = Problem),
+        (status = 422, body = Problem),
+        (status = 429, body = Problem),
+        (status = 500, body = Problem),
+    ),
+)]
+pub(crate) async fn prepare(
+    State(rest): State<Arc<Rest>>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<Preparation>,
+) -> Result<Response, Problem> {
+    let (profile, thread) = request.r#for.of(&caller)?;
+    let unmet = rest
+        .host
+        .prepare(&caller.tenant, &thread, profile.as_ref(), &request.tools)
+        .await
+        .map_err(|failure| match failure {
+            Failure::UnknownTool { .. } => Problem::not_found(failure),
+            failure => Problem::internal(failure),
+        })?;
+    let Some(unmet) = unmet else {
+        let nothing = Waiting {
+            missing: Vec::new(),
+            message: String::new(),
+        };
+        return Ok(Json(nothing).into_response());
+    };
+    let waiting = Waiting::of(&rest, &unmet);
+    Ok((StatusCode::ACCEPTED, Json(waiting)).into_response())
+}
