@@ -40,7 +40,7 @@ use crate::credential::{
 use crate::private::PrivateFileError;
 use refresh::Refreshes;
 pub(crate) use refresh::{Renew, RenewError, RenewFailure, RenewPolicy, Renewed};
-use store::{Reader, Store, StoredRow};
+use store::{Store, StoredRow};
 
 /// The vault's folder in the data folder.
 const FOLDER: &str = "vault";
@@ -254,6 +254,10 @@ struct Cache {
 }
 
 impl Cache {
+    fn is_fresh(&self) -> bool {
+        self.fresh_until.is_some_and(|until| Instant::now() < until)
+    }
+
     /// What serves in place of `held`, as the database has it.
     fn latest(&self, key: &CacheKey, held: Arc<Held>) -> Arc<Held> {
         match self.unsaved.get(key) {
@@ -287,21 +291,13 @@ impl Vault {
             owner.profile.clone(),
             provider.clone(),
         );
-        let (cached, known, writes) = self.cached(&key);
-        if let Some((held, true)) = cached {
+        if let Some(held) = self.cached(&key) {
             return Ok(Some(held));
         }
         let Some(store) = self.existing().await? else {
             return Ok(None);
         };
-        // Kept until what was read is remembered, or else a later reader's newer row would look like a rollback.
-        let mut reader = store.reader().await?;
-        let version = reader.version();
-        if let Some((held, _)) = cached.filter(|_| known == Some(version)) {
-            self.confirm(writes);
-            return Ok(Some(held));
-        }
-        let found = self.load(store, &mut reader, owner, &key).await?;
+        let found = self.load(store, owner, &key).await?;
         Ok(found.map(|(_, held)| self.latest(&key, held)))
     }
 
@@ -319,8 +315,7 @@ impl Vault {
             owner.profile.clone(),
             provider.clone(),
         );
-        let mut reader = store.reader().await?;
-        let found = self.load(store, &mut reader, owner, &key).await?;
+        let found = self.load(store, owner, &key).await?;
         Ok(found.map(|(row, held)| (store, row, held)))
     }
 
@@ -328,34 +323,37 @@ impl Vault {
     async fn load(
         &self,
         store: &Store,
-        reader: &mut Reader<'_>,
         owner: &Owner,
         key: &CacheKey,
     ) -> Result<Option<(StoredRow, Arc<Held>)>, VaultError> {
-        let provider = &key.2;
-        let failed = |problem| row_error(owner, provider, problem);
-        let (_, _, writes) = self.cached(key);
-        let version = reader.version();
-        let Some(row) = reader
-            .row(owner, provider)
-            .await?
-            .transpose()
-            .map_err(failed)?
-        else {
+        let loaded = match self.load_once(store, owner, key).await? {
+            // The key may have been changed between the look at the row and its use.
+            Err(RowProblem::Altered) => self.load_once(store, owner, key).await?,
+            loaded => loaded,
+        };
+        loaded.map_err(|problem| row_error(owner, &key.2, problem))
+    }
+
+    async fn load_once(
+        &self,
+        store: &Store,
+        owner: &Owner,
+        key: &CacheKey,
+    ) -> Result<Result<Option<(StoredRow, Arc<Held>)>, RowProblem>, VaultError> {
+        let writes = self.writes();
+        // Kept until what was read is remembered, or else a later reader's newer row would look like a rollback.
+        let (reader, row) = store.row(owner, &key.2).await?;
+        let Some(row) = row else {
             self.forget(key);
-            return Ok(None);
+            return Ok(Ok(None));
         };
-        let held = match store.unseal(&owner.tenant, &row) {
-            // It may be sealed with a key that is newer than the one that was asked for a moment ago.
-            Err(RowProblem::Altered) if reader.follow_rotation(store).await? => {
-                store.unseal(&owner.tenant, &row)
-            }
-            unsealed => unsealed,
+        let open = || {
+            let row = row?;
+            let held = Arc::new(store.unseal(&owner.tenant, &row)?);
+            self.remember(key.clone(), reader.version(), writes, &held)?;
+            Ok(Some((row, held)))
         };
-        let held = Arc::new(held.map_err(failed)?);
-        self.remember(key.clone(), version, writes, &held)
-            .map_err(failed)?;
-        Ok(Some((row, held)))
+        Ok(open())
     }
 
     /// Writes a credential, in place of the one before. Makes the vault if there is none.
@@ -605,30 +603,17 @@ impl Vault {
         }
     }
 
-    /// What is cached under `key` and whether it may be used unasked; the version of the data that it is from; and
-    /// how often this process has written.
-    #[expect(clippy::type_complexity, reason = "one reader, right above")]
-    fn cached(&self, key: &CacheKey) -> (Option<(Arc<Held>, bool)>, Option<i64>, u64) {
+    /// What is cached under `key` and may be used unasked.
+    fn cached(&self, key: &CacheKey) -> Option<Arc<Held>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        let fresh = cache
-            .fresh_until
-            .is_some_and(|until| Instant::now() < until);
-        (
-            cache
-                .held
-                .get(key)
-                .map(|held| (cache.latest(key, Arc::clone(held)), fresh)),
-            cache.version,
-            cache.writes,
-        )
+        let held = cache.held.get(key).filter(|_| cache.is_fresh())?;
+        Some(cache.latest(key, Arc::clone(held)))
     }
 
-    /// Nothing was written: what is cached is good for another while, unless this process has written since.
-    fn confirm(&self, writes: u64) {
-        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
-        if cache.writes == writes {
-            cache.fresh_until = Some(Instant::now() + FRESH);
-        }
+    /// How often this process has written.
+    fn writes(&self) -> u64 {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        cache.writes
     }
 
     fn remember(

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use holster_types::{ProfileName, ProviderId, Scopes, SecretString, TenantId};
@@ -28,6 +29,9 @@ use super::{Held, RowProblem, VaultError, seconds};
 use crate::credential::{Added, CredentialKind, CredentialSecret, NewCredential};
 use crate::{Owner, private};
 
+/// For so long an answer is waited for without going to sleep.
+const AWAKE: Duration = Duration::from_micros(100);
+
 /// How long a statement waits for another process to finish writing.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -44,8 +48,6 @@ pub(super) use columns;
 pub(super) struct Store {
     pub(super) path: PathBuf,
     reader: Mutex<SqliteConnection>,
-    /// The version of the data, as the reader saw it, at which the key was looked at last.
-    followed: AtomicI64,
     writer: Mutex<SqliteConnection>,
     pub(super) identity: Vec<u8>,
     keeper: RwLock<Arc<dyn KeyKeeper>>,
@@ -236,7 +238,6 @@ impl Store {
         Ok(Self {
             path: path.to_owned(),
             reader: Mutex::new(reader),
-            followed: AtomicI64::new(i64::MIN),
             writer: Mutex::new(writer),
             identity,
             keeper: RwLock::new(Arc::clone(keeper)),
@@ -247,20 +248,61 @@ impl Store {
     /// The connection that reads; others wait until it is dropped.
     pub(super) async fn reader(&self) -> Result<Reader<'_>, VaultError> {
         let mut connection = self.reader.lock().await;
-        let version = sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(|error| VaultError::of(&self.path, &error))?;
-        // Where nobody wrote, nobody changed the key.
-        if self.followed.load(Ordering::Relaxed) != version {
+        let (version, wrapped): (i64, Vec<u8>) =
+            sqlx::query_as("SELECT data_version, wrapped_key FROM pragma_data_version, vault")
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(|error| VaultError::of(&self.path, &error))?
+                .ok_or_else(|| self.without_key())?;
+        if wrapped != self.unlocked().wrapped {
             self.follow_rotation(&mut connection).await?;
-            self.followed.store(version, Ordering::Relaxed);
         }
         Ok(Reader {
             path: &self.path,
             connection,
             version,
         })
+    }
+
+    /// The row of one credential, and the reader that found it. One question, since each wakes another thread and
+    /// waits for it: the row comes with the version of the data and with the key that it is sealed with.
+    pub(super) async fn row(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+    ) -> Result<(Reader<'_>, Option<Result<StoredRow, RowProblem>>), VaultError> {
+        let failed = |error| VaultError::of(&self.path, &error);
+        let mut connection = self.reader.lock().await;
+        let looking = sqlx::query(concat!(
+            "SELECT ",
+            columns!(),
+            ", data_version, wrapped_key FROM pragma_data_version, (SELECT wrapped_key FROM vault) \
+             LEFT JOIN credential ON tenant = ? AND profile = ? AND provider = ?"
+        ))
+        .bind(owner.tenant.as_str())
+        .bind(owner.profile.as_str())
+        .bind(provider.as_str())
+        .fetch_optional(&mut *connection);
+        let row = awake(looking)
+            .await
+            .map_err(failed)?
+            .ok_or_else(|| self.without_key())?;
+        let version = row.try_get("data_version").map_err(failed)?;
+        let wrapped: &[u8] = row.try_get("wrapped_key").map_err(failed)?;
+        if wrapped != self.unlocked().wrapped {
+            self.follow_rotation(&mut connection).await?;
+        }
+        let reader = Reader {
+            path: &self.path,
+            connection,
+            version,
+        };
+        let is_there = row.try_get::<Option<&str>, _>(0).map_err(failed)?.is_some();
+        Ok((reader, is_there.then(|| StoredRow::read(&row))))
+    }
+
+    fn without_key(&self) -> VaultError {
+        VaultError::damaged(&self.path, "it has lost its key")
     }
 
     pub(super) fn keeper(&self) -> Arc<dyn KeyKeeper> {
@@ -289,7 +331,7 @@ impl Store {
                 .fetch_optional(connection)
                 .await
                 .map_err(|error| VaultError::of(&self.path, &error))?
-                .ok_or_else(|| VaultError::damaged(&self.path, "it has lost its key"))?;
+                .ok_or_else(|| self.without_key())?;
         if wrapped == self.unlocked().wrapped {
             return Ok(false);
         }
@@ -667,34 +709,9 @@ impl Reader<'_> {
         &mut self.connection
     }
 
-    /// As [`Store::follow_rotation`].
-    pub(super) async fn follow_rotation(&mut self, store: &Store) -> Result<bool, VaultError> {
-        store.follow_rotation(&mut self.connection).await
-    }
-
     /// Of the data when the reader was taken. Differs from what it was if anything was written in between.
     pub(super) fn version(&self) -> i64 {
         self.version
-    }
-
-    /// The row of one credential.
-    pub(super) async fn row(
-        &mut self,
-        owner: &Owner,
-        provider: &ProviderId,
-    ) -> Result<Option<Result<StoredRow, RowProblem>>, VaultError> {
-        let row = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM credential WHERE tenant = ? AND profile = ? AND provider = ?"
-        ))
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
-        .fetch_optional(&mut *self.connection)
-        .await
-        .map_err(|error| VaultError::of(self.path, &error))?;
-        Ok(row.map(|row| StoredRow::read(&row)))
     }
 
     /// All rows of a tenant.
@@ -946,4 +963,20 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
+}
+
+/// Waits for what another thread has in some microseconds. Sleeping would cost more than the answer: a thread of its
+/// own is woken late, on an idle processor by several times what a look into the database takes. Other tasks and
+/// threads go on meanwhile.
+async fn awake<T>(answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    let end = Instant::now() + AWAKE;
+    while Instant::now() < end {
+        if let Poll::Ready(answer) = futures::poll!(answer.as_mut()) {
+            return answer;
+        }
+        std::thread::yield_now();
+        tokio::task::yield_now().await;
+    }
+    answer.await
 }
