@@ -237,16 +237,26 @@ pub struct Vault {
     refreshes: Refreshes,
 }
 
+/// The profiles that may serve a provider where a call names none.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    /// The one that the tenant chose.
+    pub(crate) chosen: Option<ProfileName>,
+    /// Those with a credential, sorted; ended ones count.
+    pub(crate) holders: Vec<ProfileName>,
+}
+
 type CacheKey = (TenantId, ProfileName, ProviderId);
 
 #[derive(Debug, Default)]
 struct Cache {
-    /// The version of the data that `held` is from.
+    /// The version of the data that `held` and `candidates` are from.
     version: Option<i64>,
     fresh_until: Option<Instant>,
     /// How often this process has written.
     writes: u64,
     held: HashMap<CacheKey, Arc<Held>>,
+    candidates: HashMap<(TenantId, ProviderId), Arc<Candidates>>,
     /// The newest generation that was seen of each credential.
     newest: HashMap<CacheKey, i64>,
     /// What was renewed and could not be written yet, with the generation that it takes the place of.
@@ -256,6 +266,20 @@ struct Cache {
 impl Cache {
     fn is_fresh(&self) -> bool {
         self.fresh_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Takes in what is of that version of the data; `false` if this process has written since it was asked for.
+    fn admits(&mut self, version: i64, writes: u64) -> bool {
+        if self.version != Some(version) {
+            self.held.clear();
+            self.candidates.clear();
+            self.version = Some(version);
+        }
+        let admits = self.writes == writes;
+        if admits {
+            self.fresh_until = Some(Instant::now() + FRESH);
+        }
+        admits
     }
 
     /// What serves in place of `held`, as the database has it.
@@ -444,7 +468,9 @@ impl Vault {
                 None => return Ok(()),
             },
         };
-        store.set_default_profile(tenant, provider, profile).await
+        let set = store.set_default_profile(tenant, provider, profile).await;
+        self.has_written();
+        set
     }
 
     /// The chosen profiles of a tenant, by provider. A choice that somebody else wrote into the database is left out.
@@ -453,7 +479,7 @@ impl Vault {
         tenant: &TenantId,
     ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
         match self.existing().await? {
-            Some(store) => store.default_profiles(tenant).await,
+            Some(store) => store.reader().await?.default_profiles(store, tenant).await,
             None => Ok(BTreeMap::new()),
         }
     }
@@ -468,6 +494,48 @@ impl Vault {
             Some(store) => store.reader().await?.holders(tenant, provider).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Who may serve a provider where a call names no profile, as it is remembered; a change by another process is
+    /// seen 100 ms later, at the latest. `None` where it has to be asked for.
+    pub(crate) fn known_candidates(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Option<Arc<Candidates>> {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        let known = cache.candidates.get(&(tenant.clone(), provider.clone()))?;
+        cache.is_fresh().then(|| Arc::clone(known))
+    }
+
+    /// Who may serve a provider where a call names no profile, as the database has it now.
+    pub(crate) async fn candidates(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Arc<Candidates>, VaultError> {
+        let Some(store) = self.existing().await? else {
+            return Ok(Arc::new(Candidates {
+                chosen: None,
+                holders: Vec::new(),
+            }));
+        };
+        let writes = self.writes();
+        let mut reader = store.reader().await?;
+        let chosen = reader
+            .default_profiles(store, tenant)
+            .await?
+            .remove(provider);
+        let holders = reader.holders(tenant, provider).await?;
+        let candidates = Arc::new(Candidates { chosen, holders });
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        // Where there is none, the first one is to be seen at once.
+        let is_empty = candidates.chosen.is_none() && candidates.holders.is_empty();
+        if cache.admits(reader.version(), writes) && !is_empty {
+            let key = (tenant.clone(), provider.clone());
+            cache.candidates.insert(key, Arc::clone(&candidates));
+        }
+        Ok(candidates)
     }
 
     /// Opens everything, and says what does not. Changes nothing.
@@ -630,13 +698,8 @@ impl Vault {
             return Err(RowProblem::RolledBack);
         }
         *newest = generation;
-        if cache.version != Some(version) {
-            cache.held.clear();
-            cache.version = Some(version);
-        }
-        if cache.writes == writes {
+        if cache.admits(version, writes) {
             cache.held.insert(key, Arc::clone(held));
-            cache.fresh_until = Some(Instant::now() + FRESH);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use holster_types::{ExposeSecret, GrantSecret, ThreadId};
 use tempfile::TempDir;
@@ -17,6 +18,9 @@ use crate::vault::{Renew, RenewPolicy, Renewed};
 
 /// A secret that must not be found anywhere but where it is asked for.
 const PLANTED: &str = "planted-9b2d41aa-secret";
+
+/// By then a process has noticed what another one wrote.
+const NOTICED: Duration = Duration::from_millis(200);
 
 fn profile(name: &str) -> ProfileName {
     ProfileName::new(name).unwrap()
@@ -637,6 +641,72 @@ async fn a_credential_that_the_provider_does_not_take_is_refused() {
     ))
     .await;
     assert!(error.unwrap_err().to_string().contains("it takes key_pair"));
+}
+
+/// Who serves a call that names no profile, by name; or all who could.
+async fn serving(broker: &Broker) -> Result<String, Vec<String>> {
+    let served = broker.serving(&TenantId::local(), &id("slack")).await;
+    let text = |name: ProfileName| name.to_string();
+    served
+        .unwrap()
+        .map(text)
+        .map_err(|several| several.into_iter().map(text).collect())
+}
+
+#[tokio::test]
+async fn who_serves_a_call_without_a_profile_is_remembered_until_somebody_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, elsewhere) = (broker(&folder, "").await, broker(&folder, "").await);
+    let (local, slack) = (TenantId::local(), id("slack"));
+    let served = |name: &str| Ok::<_, Vec<String>>(name.to_owned());
+    let both = Err(vec!["home".to_owned(), "work".to_owned()]);
+
+    elsewhere
+        .add(&owner("home"), &slack, token("h"))
+        .await
+        .unwrap();
+    elsewhere.remove(&owner("home"), &slack).await.unwrap();
+    assert_eq!(serving(&here).await, served("default"));
+    elsewhere
+        .add(&owner("work"), &slack, token("w"))
+        .await
+        .unwrap();
+    assert_eq!(
+        serving(&here).await,
+        served("work"),
+        "a first account is seen at once"
+    );
+    assert!(here.vault.known_candidates(&local, &slack).is_some());
+
+    elsewhere
+        .add(&owner("home"), &slack, token("h"))
+        .await
+        .unwrap();
+    tokio::time::sleep(NOTICED).await;
+    assert_eq!(serving(&here).await, both);
+    elsewhere
+        .set_default(&local, &slack, Some(&profile("home")))
+        .await
+        .unwrap();
+    assert_eq!(
+        serving(&here).await,
+        served("home"),
+        "where it was refused, a choice is seen at once"
+    );
+    elsewhere.set_default(&local, &slack, None).await.unwrap();
+    tokio::time::sleep(NOTICED).await;
+    assert_eq!(serving(&here).await, both);
+
+    here.set_default(&local, &slack, Some(&profile("work")))
+        .await
+        .unwrap();
+    assert_eq!(serving(&here).await, served("work"));
+    here.remove(&owner("work"), &slack).await.unwrap();
+    assert_eq!(
+        serving(&here).await,
+        served("home"),
+        "what this process writes is seen at once"
+    );
 }
 
 #[tokio::test]

@@ -594,29 +594,6 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
-    pub(super) async fn default_profiles(
-        &self,
-        tenant: &TenantId,
-    ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
-        let rows: Vec<(String, String, Vec<u8>)> =
-            sqlx::query_as("SELECT provider, profile, seal FROM default_profile WHERE tenant = ?")
-                .bind(tenant.as_str())
-                .fetch_all(&mut *self.reader().await?.connection)
-                .await
-                .map_err(|error| VaultError::of(&self.path, &error))?;
-        let valid = |(provider, profile, seal): (String, String, Vec<u8>)| {
-            let provider = ProviderId::new(provider).ok()?;
-            let profile = ProfileName::new(profile).ok()?;
-            let place = self.choice(tenant, &provider, &profile);
-            if self.unlocked().key.open(&place, &seal).is_none() {
-                tracing::warn!(%provider, "the choice of a profile was altered in the vault; it is left out");
-                return None;
-            }
-            Some((provider, profile))
-        };
-        Ok(rows.into_iter().filter_map(valid).collect())
-    }
-
     /// The row of a credential that was first written at `created_at`.
     pub(super) fn seal(
         &self,
@@ -758,6 +735,31 @@ impl Reader<'_> {
         .map_err(|error| VaultError::of(self.path, &error))?;
         let valid = |(name, count): (String, i64)| {
             Some((ProfileName::new(name).ok()?, usize::try_from(count).ok()?))
+        };
+        Ok(rows.into_iter().filter_map(valid).collect())
+    }
+
+    /// The chosen profiles of a tenant, by provider.
+    pub(super) async fn default_profiles(
+        &mut self,
+        store: &Store,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
+        let rows: Vec<(String, String, Vec<u8>)> =
+            sqlx::query_as("SELECT provider, profile, seal FROM default_profile WHERE tenant = ?")
+                .bind(tenant.as_str())
+                .fetch_all(&mut *self.connection)
+                .await
+                .map_err(|error| VaultError::of(self.path, &error))?;
+        let valid = |(provider, profile, seal): (String, String, Vec<u8>)| {
+            let provider = ProviderId::new(provider).ok()?;
+            let profile = ProfileName::new(profile).ok()?;
+            let place = store.choice(tenant, &provider, &profile);
+            if store.unlocked().key.open(&place, &seal).is_none() {
+                tracing::warn!(%provider, "the choice of a profile was altered in the vault; it is left out");
+                return None;
+            }
+            Some((provider, profile))
         };
         Ok(rows.into_iter().filter_map(valid).collect())
     }
