@@ -27,7 +27,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use cipher::Key;
-pub(crate) use connections::{Digest, Found};
+pub(crate) use connections::{Digest, Found, RETRY, Revoked};
 pub(crate) use keeper::keeper_from_environment;
 pub use keeper::{EnvironmentKey, KeeperRecord, KeyFile, KeyKeeper, Keyring, Passphrase};
 pub use rotate::KeyRotation;

@@ -27,7 +27,7 @@ use crate::oauth::{
 use crate::provider::{Provider, REDIRECT_URI, Registration};
 use crate::resolve::{Missing, Reason, Unmet};
 use crate::secret_text::{self, to_bytes};
-use crate::vault::{Digest, Found, now};
+use crate::vault::{Digest, Found, RETRY, Revoked, now};
 use crate::{BrokerError, CredentialKind, Owner};
 
 /// How often it is looked whether a connection is over.
@@ -66,19 +66,6 @@ struct KeptClient {
     id: String,
     #[serde(with = "secret_text::optional")]
     secret: Option<SecretString>,
-}
-
-/// Tokens that a provider has yet to forget.
-#[derive(Serialize, Deserialize)]
-struct Revoked {
-    #[serde(with = "secret_text")]
-    access: SecretString,
-    #[serde(with = "secret_text::optional")]
-    refresh: Option<SecretString>,
-    client: String,
-    #[serde(with = "secret_text::optional")]
-    client_secret: Option<SecretString>,
-    variables: Variables,
 }
 
 impl Broker {
@@ -322,7 +309,7 @@ impl Broker {
             // Remembered before the account is gone, or a crash in between would leave the grant alive.
             Some(revoked) => Some(
                 self.vault
-                    .revoke_later(&owner.tenant, provider, &to_bytes(revoked))
+                    .revoke_later(&owner.tenant, provider, revoked, RETRY)
                     .await?,
             ),
             None => None,
@@ -356,10 +343,7 @@ impl Broker {
     /// Tells providers of accounts that were disconnected when they could not be reached.
     pub async fn revoke_due(&self) -> Result<(), BrokerError> {
         for due in self.vault.due_revocations().await? {
-            let Ok(revoked) = serde_json::from_slice::<Revoked>(&due.plaintext) else {
-                continue;
-            };
-            match self.revoke(&due.provider, &revoked).await {
+            match self.revoke(&due.provider, &due.revoked).await {
                 Ok(_) => self.vault.revoked(due.id).await?,
                 Err(Untold::Ever(reason)) => {
                     tracing::warn!("{} will not revoke: {reason}", due.provider);
@@ -962,18 +946,6 @@ struct Issued {
     dpop_key: Option<DpopKey>,
     client: KeptClient,
     variables: Variables,
-}
-
-impl From<OAuthTokens> for Revoked {
-    fn from(tokens: OAuthTokens) -> Self {
-        Self {
-            access: tokens.access,
-            refresh: tokens.refresh,
-            client: tokens.client.id,
-            client_secret: tokens.client.secret,
-            variables: tokens.variables,
-        }
-    }
 }
 
 fn is_bound_elsewhere(found: &Found, browser: Option<&Browser>) -> bool {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use holster_types::{ExposeSecret, GrantSecret, ThreadId};
@@ -11,9 +12,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::CredentialKind;
 use crate::connection::{
-    Browser, Choice, ChoiceError, ChosenWay, ConnectAddress, NewConnection, Stage, Way,
+    Browser, Choice, ChoiceError, ChosenWay, ConnectAddress, Disconnected, NewConnection, Stage,
+    Way,
 };
 use crate::credential::{OAuthTokens, TokenClient};
+use crate::oauth::tests::fake_server::{FakeServer, http, json};
 use crate::vault::{Renew, RenewPolicy, Renewed};
 
 /// A secret that must not be found anywhere but where it is asked for.
@@ -921,4 +924,171 @@ async fn a_variable_is_only_what_its_provider_lists() {
         matches!(&error, ChoiceError::Field { reason, .. } if reason.contains("`api`, `api.eu`")),
         "{error}"
     );
+}
+
+/// A provider whose answer to a refresh comes after the account was disconnected, and a broker that has an account
+/// there, with an access token that is over.
+struct Late {
+    server: FakeServer,
+    broker: Arc<Broker>,
+    folder: TempDir,
+    /// What it answers to a revocation.
+    status: Arc<AtomicU16>,
+    asked: tokio::sync::oneshot::Receiver<()>,
+    answer: std::sync::mpsc::Sender<()>,
+}
+
+impl Late {
+    async fn start() -> Self {
+        let status = Arc::new(AtomicU16::new(200));
+        let (tell, asked) = tokio::sync::oneshot::channel();
+        let (answer, wait) = std::sync::mpsc::channel();
+        let once = Mutex::new(Some((tell, wait)));
+        let of_revocation = Arc::clone(&status);
+        let server = FakeServer::start(move |request| {
+            if request.path == "/revoke" {
+                return http(of_revocation.load(Ordering::Relaxed), "text/plain", "");
+            }
+            let (tell, wait) = once.lock().unwrap().take().expect("it is asked once");
+            tell.send(()).unwrap();
+            let patience = Duration::from_secs(20);
+            tokio::task::block_in_place(|| wait.recv_timeout(patience)).unwrap();
+            json(serde_json::json!({
+                "access_token": "late", "token_type": "bearer", "expires_in": 3600, "refresh_token": "late-refresh",
+            }))
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let providers = folder.path().join("providers");
+        std::fs::create_dir(&providers).unwrap();
+        let url = &server.url;
+        let file = format!(
+            "id = 'late'\ntitle = 'Late'\nkinds = ['oauth2']\nhosts = ['late.example']\n\
+             doc_url = 'https://late.example/'\n\n[oauth]\nauthorize_url = '{url}/authorize'\n\
+             token_url = '{url}/token'\nrevoke_url = '{url}/revoke'\nclient_auth = 'none'\nrotation = 'rotates'\n"
+        );
+        std::fs::write(providers.join("late.toml"), file).unwrap();
+        let settings = BrokerSettings {
+            provider_folder: Some(providers),
+            ..settings(folder.path(), "")
+        };
+        let late = Self {
+            server,
+            broker: Arc::new(Broker::open(settings).await.unwrap()),
+            folder,
+            status,
+            asked,
+            answer,
+        };
+        late.connect("early").await;
+        late
+    }
+
+    async fn connect(&self, access: &str) {
+        let secret = CredentialSecret::OAuth(OAuthTokens {
+            access: access.into(),
+            refresh: Some(format!("{access}-refresh").into()),
+            dpop_key: None,
+            client: TokenClient {
+                id: "client".into(),
+                secret: None,
+            },
+            variables: BTreeMap::new(),
+        });
+        let credential = NewCredential {
+            expires_at: Some(crate::vault::now() - 1),
+            ..NewCredential::new(secret)
+        };
+        self.broker
+            .add(&owner("default"), &id("late"), credential)
+            .await
+            .unwrap();
+    }
+
+    /// A call that needs the account, and `meanwhile`, while the provider is asked for a new token.
+    async fn call(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        let broker = Arc::clone(&self.broker);
+        let mut call = tokio::spawn(async move {
+            let (profile, needs) = (profile("default"), needs(&[("late", "")]));
+            let answer = broker
+                .resolve(&TenantId::local(), Some(&profile), &needs)
+                .await;
+            answer.map(drop)
+        });
+        tokio::select! {
+            asked = &mut self.asked => asked.unwrap(),
+            answer = &mut call => panic!("the provider was not asked: {answer:?}"),
+        }
+        meanwhile(self).await;
+        self.answer.send(()).unwrap();
+        call.await.unwrap().unwrap();
+    }
+
+    /// The tokens that it was told to revoke.
+    fn revoked(&self) -> Vec<String> {
+        let received = self.server.received().into_iter();
+        received
+            .filter(|request| request.path == "/revoke")
+            .map(|request| request.form()["token"].clone())
+            .collect()
+    }
+
+    /// As if the time until the next attempt had gone by.
+    async fn let_time_go_by(&self) {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let database = self.folder.path().join("data/vault/credentials.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
+        let mut connection = options.connect().await.unwrap();
+        let aged = sqlx::query("UPDATE revocation SET due_at = 0");
+        aged.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
+async fn disconnect(late: &Late) {
+    let gone = late.broker.disconnect(&owner("default"), &id("late")).await;
+    assert_eq!(gone.unwrap(), Disconnected::Revoked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_that_come_after_their_account_was_disconnected_are_revoked() {
+    let mut late = Late::start().await;
+    late.call(disconnect).await;
+    assert_eq!(late.revoked(), ["early-refresh", "late-refresh"]);
+    late.let_time_go_by().await;
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(late.revoked().len(), 2, "once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_that_come_too_late_are_revoked_later_where_their_provider_cannot_be_told() {
+    let mut late = Late::start().await;
+    late.call(async |late| {
+        disconnect(late).await;
+        late.status.store(503, Ordering::Relaxed);
+    })
+    .await;
+    late.status.store(200, Ordering::Relaxed);
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(
+        late.revoked(),
+        ["early-refresh", "late-refresh"],
+        "it is left alone for a while"
+    );
+    late.let_time_go_by().await;
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(late.revoked()[2..], ["late-refresh"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_that_come_after_their_account_was_connected_anew_are_left_alone() {
+    let mut late = Late::start().await;
+    late.call(async |late| {
+        disconnect(late).await;
+        late.connect("anew").await;
+    })
+    .await;
+    late.let_time_go_by().await;
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(late.revoked(), ["early-refresh"]);
 }
