@@ -16,7 +16,7 @@ use crate::connection::{
     Way,
 };
 use crate::credential::{OAuthTokens, TokenClient};
-use crate::oauth::tests::fake_server::{FakeServer, http, json};
+use crate::oauth::tests::fake_server::{FakeServer, Reply, http, json};
 use crate::vault::{Renew, RenewPolicy, Renewed};
 
 /// A secret that must not be found anywhere but where it is asked for.
@@ -1091,4 +1091,74 @@ async fn tokens_that_come_after_their_account_was_connected_anew_are_left_alone(
     late.let_time_go_by().await;
     late.broker.revoke_due().await.unwrap();
     assert_eq!(late.revoked(), ["early-refresh"]);
+}
+
+/// The ways in on the page of a connection to a provider of which only the issuer is known.
+async fn discovered_ways(metadata: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Vec<Way> {
+    let server = FakeServer::start(move |request| match request.path.as_str() {
+        "/.well-known/oauth-authorization-server" => {
+            metadata(&format!("http://{}", request.header("host")))
+        }
+        _ => http(404, "text/plain", ""),
+    });
+    let server = server.await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "id = 'found'\ntitle = 'Found'\nkinds = ['oauth2']\nhosts = ['found.example']\n\
+         doc_url = 'https://found.example/'\n\n[oauth]\nissuer = '{}'\n",
+        server.url
+    );
+    std::fs::write(folder.path().join("found.toml"), file).unwrap();
+    let client = toml::from_str("id = 'client'\nauth = 'none'").unwrap();
+    let broker = Broker::open(BrokerSettings {
+        provider_folder: Some(folder.path().to_owned()),
+        clients: BTreeMap::from([(id("found"), client)]),
+        ..settings(folder.path(), "")
+    });
+    let broker = broker.await.unwrap();
+    let new = NewConnection {
+        owner: owner("work"),
+        thread: ThreadId::new("t").unwrap(),
+        provider: id("found"),
+        scopes: Scopes::default(),
+    };
+    let connection = broker.connect(new).await.unwrap();
+    let address = ConnectAddress {
+        url: Url::parse("http://127.0.0.1:4657/").unwrap(),
+        chosen: true,
+    };
+    let page = broker.connect_page(&connection.id, None, &address).await;
+    match page.unwrap().unwrap().stage {
+        Stage::Choose { ways, .. } => ways,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_page_offers_a_code_where_only_the_servers_metadata_say_that_there_is_one() {
+    let metadata = |origin: &str| {
+        serde_json::json!({
+            "issuer": origin, "authorization_endpoint": format!("{origin}/authorize"),
+            "token_endpoint": format!("{origin}/token"),
+        })
+    };
+    let with = move |endpoint: fn(&str) -> String| {
+        move |origin: &str| {
+            let mut metadata = metadata(origin);
+            metadata["device_authorization_endpoint"] = endpoint(origin).into();
+            json(metadata)
+        }
+    };
+    let offers = |ways: &[Way]| {
+        assert!(matches!(ways[0], Way::Consent { .. }), "{ways:?}");
+        ways.iter().any(|way| matches!(way, Way::Device { .. }))
+    };
+    let own = with(|origin| format!("{origin}/device"));
+    assert!(offers(&discovered_ways(own).await));
+    let without = move |origin: &str| json(metadata(origin));
+    assert!(!offers(&discovered_ways(without).await));
+    let private = with(|_| "http://169.254.169.254/device".to_owned());
+    assert!(!offers(&discovered_ways(private).await));
+    let gone = |_: &str| Reply::Hangup;
+    assert!(!offers(&discovered_ways(gone).await));
 }
