@@ -522,10 +522,7 @@ impl Vault {
         };
         let writes = self.writes();
         let mut reader = store.reader().await?;
-        let chosen = reader
-            .default_profiles(store, tenant)
-            .await?
-            .remove(provider);
+        let chosen = reader.chosen(store, tenant, provider).await?;
         let holders = reader.holders(tenant, provider).await?;
         let candidates = Arc::new(Candidates { chosen, holders });
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);

@@ -21,6 +21,11 @@
 //!   access token serves until it expires, and then a person has to connect anew.
 //!
 //! Nothing but a person deletes a credential.
+//!
+//! The lock is an empty file for each credential that was ever renewed. It stays when the credential goes: whoever
+//! deletes a lock that another process has opened and is about to take lets two in. That could be helped by looking,
+//! once the lock is held, whether its file is still the one in the folder; but all that is saved is a name in a folder
+//! for each account that was ever connected, which the account's next connection would take up again.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -631,8 +636,7 @@ impl Task {
 }
 
 impl Vault {
-    /// One empty file for each credential that was ever renewed. It stays: whoever deletes a lock that another
-    /// process is about to take lets two in.
+    /// Says nothing of whose it is.
     fn lock_path(&self, (tenant, profile, provider): &CacheKey) -> PathBuf {
         let mut hasher = blake3::Hasher::new_derive_key("holster refresh lock 1");
         for field in [tenant.as_str(), profile.as_str(), provider.as_str()] {

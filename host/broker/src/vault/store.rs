@@ -14,17 +14,19 @@ use std::time::{Duration, Instant};
 
 use holster_types::{ProfileName, ProviderId, Scopes, SecretString, TenantId};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
 use sqlx::{
-    ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, Sqlite, SqliteConnection,
-    Transaction,
+    Arguments as _, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, Sqlite,
+    SqliteConnection, Transaction,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
 use super::cipher::{Context, Key};
 use super::keeper::{KeeperRecord, KeyKeeper};
-use super::transfer::Imported;
+use super::transfer::{ExportedChoice, Imported};
 use super::{Held, RowProblem, VaultError, seconds};
 use crate::credential::{Added, CredentialKind, CredentialSecret, NewCredential};
 use crate::{Owner, private};
@@ -43,6 +45,28 @@ macro_rules! columns {
 }
 
 pub(super) use columns;
+
+/// Which row of a table is meant: the first three values, as [`row_key`] gives them.
+macro_rules! here {
+    () => {
+        "tenant = ?1 AND profile = ?2 AND provider = ?3"
+    };
+}
+
+pub(super) use here;
+
+/// The values of [`here`]; others are bound after them.
+pub(super) fn row_key(owner: &Owner, provider: &ProviderId) -> SqliteArguments {
+    let mut key = SqliteArguments::default();
+    for part in [
+        owner.tenant.as_str(),
+        owner.profile.as_str(),
+        provider.as_str(),
+    ] {
+        key.add(part).expect("a text can be bound");
+    }
+    key
+}
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -126,6 +150,13 @@ impl Trouble {
             .into_iter()
             .find(|trouble| trouble.as_str() == text)
     }
+}
+
+/// A credential that may be replaced.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    created_at: i64,
+    generation: i64,
 }
 
 /// The connection that reads, for as long as it is held.
@@ -273,16 +304,15 @@ impl Store {
     ) -> Result<(Reader<'_>, Option<Result<StoredRow, RowProblem>>), VaultError> {
         let failed = |error| VaultError::of(&self.path, &error);
         let mut connection = self.reader.lock().await;
-        let looking = sqlx::query(concat!(
+        let statement = concat!(
             "SELECT ",
             columns!(),
             ", data_version, wrapped_key FROM pragma_data_version, (SELECT wrapped_key FROM vault) \
-             LEFT JOIN credential ON tenant = ? AND profile = ? AND provider = ?"
-        ))
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
-        .fetch_optional(&mut *connection);
+             LEFT JOIN credential ON ",
+            here!()
+        );
+        let looking =
+            sqlx::query_with(statement, row_key(owner, provider)).fetch_optional(&mut *connection);
         let row = awake(looking)
             .await
             .map_err(failed)?
@@ -415,74 +445,93 @@ impl Store {
     ) -> Result<(Added, i64), VaultError> {
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
-        let added = self
-            .put_in(&mut transaction, owner, provider, credential, now)
+        let before = self.before(&mut transaction, owner, provider).await?;
+        let generation = self
+            .put_in(&mut transaction, owner, provider, credential, before, now)
             .await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| VaultError::of(&self.path, &error))?;
-        Ok(added)
+        self.commit(transaction).await?;
+        let added = before.map_or(Added::New, |_| Added::Replaced);
+        Ok((added, generation))
     }
 
-    /// Writes all these credentials or none, and gives the generations that they have now. One that is there already
-    /// stays, unless `replace` says otherwise.
+    /// Writes all these credentials and choices or none, and gives the generations that the credentials have now. What
+    /// is there already stays, unless `replace` says otherwise.
     pub(super) async fn put_all(
         &self,
         credentials: &[(Owner, ProviderId, NewCredential)],
+        choices: &[ExportedChoice],
         replace: bool,
         now: u64,
     ) -> Result<Vec<(Imported, i64)>, VaultError> {
-        let failed = |error| VaultError::of(&self.path, &error);
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
         let mut outcomes = Vec::with_capacity(credentials.len());
         for (owner, provider, credential) in credentials {
-            let is_there: Option<i64> = sqlx::query_scalar(
-                "SELECT generation FROM credential WHERE tenant = ? AND profile = ? AND provider = ?",
-            )
-            .bind(owner.tenant.as_str())
-            .bind(owner.profile.as_str())
-            .bind(provider.as_str())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(failed)?;
-            if let Some(generation) = is_there.filter(|_| !replace) {
-                outcomes.push((Imported::Kept, generation));
+            let before = self.before(&mut transaction, owner, provider).await?;
+            if let Some(before) = before.filter(|_| !replace) {
+                outcomes.push((Imported::Kept, before.generation));
                 continue;
             }
-            let (added, generation) = self
-                .put_in(&mut transaction, owner, provider, credential, now)
+            let generation = self
+                .put_in(&mut transaction, owner, provider, credential, before, now)
                 .await?;
-            let outcome = match added {
-                Added::New => Imported::Added,
-                Added::Replaced => Imported::Replaced,
-            };
+            let outcome = before.map_or(Imported::Added, |_| Imported::Replaced);
             outcomes.push((outcome, generation));
         }
-        transaction.commit().await.map_err(failed)?;
+        for ExportedChoice {
+            tenant,
+            provider,
+            profile,
+        } in choices
+        {
+            let chosen = self.chosen(&mut transaction, tenant, provider).await?;
+            if replace || chosen.is_none() {
+                self.choose(&mut transaction, tenant, provider, Some(profile))
+                    .await?;
+            }
+        }
+        self.commit(transaction).await?;
         Ok(outcomes)
     }
 
+    async fn commit(&self, transaction: Transaction<'_, Sqlite>) -> Result<(), VaultError> {
+        let committed = transaction.commit().await;
+        committed.map_err(|error| VaultError::of(&self.path, &error))
+    }
+
+    /// What is known of a credential that may be replaced.
+    async fn before(
+        &self,
+        connection: &mut SqliteConnection,
+        owner: &Owner,
+        provider: &ProviderId,
+    ) -> Result<Option<Before>, VaultError> {
+        let statement = concat!(
+            "SELECT created_at, generation FROM credential WHERE ",
+            here!()
+        );
+        let row = sqlx::query_as_with(statement, row_key(owner, provider))
+            .fetch_optional(connection)
+            .await
+            .map_err(|error| VaultError::of(&self.path, &error))?;
+        Ok(row.map(|(created_at, generation)| Before {
+            created_at,
+            generation,
+        }))
+    }
+
+    /// Gives the new generation.
     async fn put_in(
         &self,
         transaction: &mut SqliteConnection,
         owner: &Owner,
         provider: &ProviderId,
         credential: &NewCredential,
+        before: Option<Before>,
         now: u64,
-    ) -> Result<(Added, i64), VaultError> {
+    ) -> Result<i64, VaultError> {
         let failed = |error| VaultError::of(&self.path, &error);
         let generation = next_generation(&mut *transaction).await.map_err(failed)?;
-        let created_at: Option<i64> = sqlx::query_scalar(
-            "SELECT created_at FROM credential WHERE tenant = ? AND profile = ? AND provider = ?",
-        )
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(failed)?;
         let held = Held {
             secret: credential.secret.clone(),
             account: credential.account.clone(),
@@ -492,14 +541,17 @@ impl Store {
             written_at: now,
             ended: false,
         };
-        let row = self.seal(owner, provider, &held, created_at.unwrap_or(seconds(now)));
+        let created_at = before.map_or(seconds(now), |before| before.created_at);
+        let row = self.seal(owner, provider, &held, created_at);
         // The doubt about a refresh token goes with the token, but not if the same one is written once more.
-        sqlx::query(
-            "DELETE FROM refresh WHERE tenant = ? AND profile = ? AND provider = ? AND token_hash IS NOT ?",
+        sqlx::query_with(
+            concat!(
+                "DELETE FROM refresh WHERE ",
+                here!(),
+                " AND token_hash IS NOT ?4"
+            ),
+            row_key(owner, provider),
         )
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
         .bind(self.token_hash(&held.secret))
         .execute(&mut *transaction)
         .await
@@ -523,12 +575,7 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-        let added = if created_at.is_some() {
-            Added::Replaced
-        } else {
-            Added::New
-        };
-        Ok((added, generation))
+        Ok(generation)
     }
 
     /// Deletes a credential, what is known of its refresh, and the choice of its profile for its provider; gives its
@@ -542,27 +589,24 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
         for statement in [
-            "DELETE FROM refresh WHERE tenant = ? AND profile = ? AND provider = ?",
-            "DELETE FROM default_profile WHERE tenant = ? AND profile = ? AND provider = ?",
+            concat!("DELETE FROM refresh WHERE ", here!()),
+            concat!("DELETE FROM default_profile WHERE ", here!()),
         ] {
-            sqlx::query(statement)
-                .bind(owner.tenant.as_str())
-                .bind(owner.profile.as_str())
-                .bind(provider.as_str())
+            sqlx::query_with(statement, row_key(owner, provider))
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed)?;
         }
-        let deleted = sqlx::query_as(
-            "DELETE FROM credential WHERE tenant = ? AND profile = ? AND provider = ? RETURNING account, generation",
-        )
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        let statement = concat!(
+            "DELETE FROM credential WHERE ",
+            here!(),
+            " RETURNING account, generation"
+        );
+        let deleted = sqlx::query_as_with(statement, row_key(owner, provider))
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        self.commit(transaction).await?;
         Ok(deleted)
     }
 
@@ -572,9 +616,20 @@ impl Store {
         provider: &ProviderId,
         profile: Option<&ProfileName>,
     ) -> Result<(), VaultError> {
-        let failed = |error| VaultError::of(&self.path, &error);
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
+        self.choose(&mut transaction, tenant, provider, profile)
+            .await?;
+        self.commit(transaction).await
+    }
+
+    async fn choose(
+        &self,
+        transaction: &mut SqliteConnection,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        profile: Option<&ProfileName>,
+    ) -> Result<(), VaultError> {
         let query = match profile {
             Some(profile) => {
                 let place = self.choice(tenant, provider, profile);
@@ -590,8 +645,44 @@ impl Store {
                 .bind(tenant.as_str())
                 .bind(provider.as_str()),
         };
-        query.execute(&mut *transaction).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)
+        let done = query.execute(transaction).await;
+        done.map(drop)
+            .map_err(|error| VaultError::of(&self.path, &error))
+    }
+
+    /// The profile that a tenant chose for a provider.
+    async fn chosen(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Option<ProfileName>, VaultError> {
+        let row: Option<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT profile, seal FROM default_profile WHERE tenant = ? AND provider = ?",
+        )
+        .bind(tenant.as_str())
+        .bind(provider.as_str())
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| VaultError::of(&self.path, &error))?;
+        Ok(row.and_then(|(profile, seal)| self.valid_choice(tenant, provider, profile, &seal)))
+    }
+
+    /// `None` for a choice that was not made with the key.
+    fn valid_choice(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        profile: String,
+        seal: &[u8],
+    ) -> Option<ProfileName> {
+        let profile = ProfileName::new(profile).ok()?;
+        let place = self.choice(tenant, provider, &profile);
+        if self.unlocked().key.open(&place, seal).is_none() {
+            tracing::warn!(%provider, "the choice of a profile was altered in the vault; it is left out");
+            return None;
+        }
+        Some(profile)
     }
 
     /// The row of a credential that was first written at `created_at`.
@@ -753,15 +844,20 @@ impl Reader<'_> {
                 .map_err(|error| VaultError::of(self.path, &error))?;
         let valid = |(provider, profile, seal): (String, String, Vec<u8>)| {
             let provider = ProviderId::new(provider).ok()?;
-            let profile = ProfileName::new(profile).ok()?;
-            let place = store.choice(tenant, &provider, &profile);
-            if store.unlocked().key.open(&place, &seal).is_none() {
-                tracing::warn!(%provider, "the choice of a profile was altered in the vault; it is left out");
-                return None;
-            }
+            let profile = store.valid_choice(tenant, &provider, profile, &seal)?;
             Some((provider, profile))
         };
         Ok(rows.into_iter().filter_map(valid).collect())
+    }
+
+    /// The profile that a tenant chose for a provider.
+    pub(super) async fn chosen(
+        &mut self,
+        store: &Store,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Option<ProfileName>, VaultError> {
+        store.chosen(&mut self.connection, tenant, provider).await
     }
 
     /// The profiles of a tenant with a row for the provider.
