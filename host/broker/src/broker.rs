@@ -25,7 +25,7 @@ use crate::oauth::{AuthorizationServers, DpopKey};
 use crate::provider::Provider;
 use crate::providers::Providers;
 use crate::resolve::{Missing, Reason, Unmet};
-use crate::vault::{Held, KeyKeeper, Vault, audit};
+use crate::vault::{Candidates, Held, KeyKeeper, Vault, audit};
 
 /// What the broker works with.
 #[derive(Debug, Clone)]
@@ -348,18 +348,32 @@ impl Broker {
         tenant: &TenantId,
         provider: &ProviderId,
     ) -> Result<Result<ProfileName, Vec<ProfileName>>, BrokerError> {
-        if let Some(chosen) = self.vault.default_profiles(tenant).await?.remove(provider) {
-            return Ok(Ok(chosen));
+        if let Some(known) = self.vault.known_candidates(tenant, provider)
+            && let Ok(profile) = self.pick(tenant, provider, &known)
+        {
+            return Ok(Ok(profile));
         }
-        if let Some(chosen) = &self.default_profile {
-            return Ok(Ok(chosen.clone()));
+        // What is refused may have been chosen a moment ago.
+        let candidates = self.vault.candidates(tenant, provider).await?;
+        Ok(self.pick(tenant, provider, &candidates))
+    }
+
+    fn pick(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        candidates: &Candidates,
+    ) -> Result<ProfileName, Vec<ProfileName>> {
+        let chosen = candidates.chosen.as_ref().or(self.default_profile.as_ref());
+        if let Some(chosen) = chosen {
+            return Ok(chosen.clone());
         }
-        let mut holders = self.holders(tenant, provider).await?;
-        Ok(match holders.len() {
+        let mut holders = self.with_configured(tenant, provider, candidates.holders.clone());
+        match holders.len() {
             0 => Ok(self.default_profile()),
             1 => Ok(holders.remove(0)),
             _ => Err(holders),
-        })
+        }
     }
 
     /// The profiles that a tenant chose, by provider.
@@ -399,14 +413,24 @@ impl Broker {
         tenant: &TenantId,
         provider: &ProviderId,
     ) -> Result<Vec<ProfileName>, BrokerError> {
-        let mut holders = self.vault.holders(tenant, provider).await?;
+        let holders = self.vault.holders(tenant, provider).await?;
+        Ok(self.with_configured(tenant, provider, holders))
+    }
+
+    /// These profiles and those that the configuration gives an account at the provider, sorted.
+    fn with_configured(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        mut holders: Vec<ProfileName>,
+    ) -> Vec<ProfileName> {
         for (name, credentials) in self.configured_profiles(tenant) {
             if credentials.contains_key(provider) && !holders.contains(name) {
                 holders.push(name.clone());
             }
         }
         holders.sort();
-        Ok(holders)
+        holders
     }
 
     async fn vault_answer(&self, owner: &Owner, need: &Need<'_>) -> Result<Answer, BrokerError> {

@@ -18,7 +18,7 @@ mod registration;
 mod revocation;
 mod server;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 
 use base64::Engine as _;

@@ -28,7 +28,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use cipher::Key;
-pub(crate) use connections::{Digest, Found};
+pub(crate) use connections::{Digest, Found, RETRY, Revoked};
 pub(crate) use keeper::keeper_from_environment;
 pub use keeper::{EnvironmentKey, KeeperRecord, KeyFile, KeyKeeper, Keyring, Passphrase};
 pub use resumption::NotResumable;
@@ -42,7 +42,7 @@ use crate::credential::{
 use crate::private::PrivateFileError;
 use refresh::Refreshes;
 pub(crate) use refresh::{Renew, RenewError, RenewFailure, RenewPolicy, Renewed};
-use store::{Reader, Store, StoredRow};
+use store::{Store, StoredRow};
 
 /// The vault's folder in the data folder.
 const FOLDER: &str = "vault";
@@ -239,16 +239,26 @@ pub struct Vault {
     refreshes: Refreshes,
 }
 
+/// The profiles that may serve a provider where a call names none.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    /// The one that the tenant chose.
+    pub(crate) chosen: Option<ProfileName>,
+    /// Those with a credential, sorted; ended ones count.
+    pub(crate) holders: Vec<ProfileName>,
+}
+
 type CacheKey = (TenantId, ProfileName, ProviderId);
 
 #[derive(Debug, Default)]
 struct Cache {
-    /// The version of the data that `held` is from.
+    /// The version of the data that `held` and `candidates` are from.
     version: Option<i64>,
     fresh_until: Option<Instant>,
     /// How often this process has written.
     writes: u64,
     held: HashMap<CacheKey, Arc<Held>>,
+    candidates: HashMap<(TenantId, ProviderId), Arc<Candidates>>,
     /// The newest generation that was seen of each credential.
     newest: HashMap<CacheKey, i64>,
     /// What was renewed and could not be written yet, with the generation that it takes the place of.
@@ -256,6 +266,24 @@ struct Cache {
 }
 
 impl Cache {
+    fn is_fresh(&self) -> bool {
+        self.fresh_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Takes in what is of that version of the data; `false` if this process has written since it was asked for.
+    fn admits(&mut self, version: i64, writes: u64) -> bool {
+        if self.version != Some(version) {
+            self.held.clear();
+            self.candidates.clear();
+            self.version = Some(version);
+        }
+        let admits = self.writes == writes;
+        if admits {
+            self.fresh_until = Some(Instant::now() + FRESH);
+        }
+        admits
+    }
+
     /// What serves in place of `held`, as the database has it.
     fn latest(&self, key: &CacheKey, held: Arc<Held>) -> Arc<Held> {
         match self.unsaved.get(key) {
@@ -289,21 +317,13 @@ impl Vault {
             owner.profile.clone(),
             provider.clone(),
         );
-        let (cached, known, writes) = self.cached(&key);
-        if let Some((held, true)) = cached {
+        if let Some(held) = self.cached(&key) {
             return Ok(Some(held));
         }
         let Some(store) = self.existing().await? else {
             return Ok(None);
         };
-        // Kept until what was read is remembered, or else a later reader's newer row would look like a rollback.
-        let mut reader = store.reader().await?;
-        let version = reader.version();
-        if let Some((held, _)) = cached.filter(|_| known == Some(version)) {
-            self.confirm(writes);
-            return Ok(Some(held));
-        }
-        let found = self.load(store, &mut reader, owner, &key).await?;
+        let found = self.load(store, owner, &key).await?;
         Ok(found.map(|(_, held)| self.latest(&key, held)))
     }
 
@@ -321,8 +341,7 @@ impl Vault {
             owner.profile.clone(),
             provider.clone(),
         );
-        let mut reader = store.reader().await?;
-        let found = self.load(store, &mut reader, owner, &key).await?;
+        let found = self.load(store, owner, &key).await?;
         Ok(found.map(|(row, held)| (store, row, held)))
     }
 
@@ -330,34 +349,37 @@ impl Vault {
     async fn load(
         &self,
         store: &Store,
-        reader: &mut Reader<'_>,
         owner: &Owner,
         key: &CacheKey,
     ) -> Result<Option<(StoredRow, Arc<Held>)>, VaultError> {
-        let provider = &key.2;
-        let failed = |problem| row_error(owner, provider, problem);
-        let (_, _, writes) = self.cached(key);
-        let version = reader.version();
-        let Some(row) = reader
-            .row(owner, provider)
-            .await?
-            .transpose()
-            .map_err(failed)?
-        else {
+        let loaded = match self.load_once(store, owner, key).await? {
+            // The key may have been changed between the look at the row and its use.
+            Err(RowProblem::Altered) => self.load_once(store, owner, key).await?,
+            loaded => loaded,
+        };
+        loaded.map_err(|problem| row_error(owner, &key.2, problem))
+    }
+
+    async fn load_once(
+        &self,
+        store: &Store,
+        owner: &Owner,
+        key: &CacheKey,
+    ) -> Result<Result<Option<(StoredRow, Arc<Held>)>, RowProblem>, VaultError> {
+        let writes = self.writes();
+        // Kept until what was read is remembered, or else a later reader's newer row would look like a rollback.
+        let (reader, row) = store.row(owner, &key.2).await?;
+        let Some(row) = row else {
             self.forget(key);
-            return Ok(None);
+            return Ok(Ok(None));
         };
-        let held = match store.unseal(&owner.tenant, &row) {
-            // It may be sealed with a key that is newer than the one that was asked for a moment ago.
-            Err(RowProblem::Altered) if reader.follow_rotation(store).await? => {
-                store.unseal(&owner.tenant, &row)
-            }
-            unsealed => unsealed,
+        let open = || {
+            let row = row?;
+            let held = Arc::new(store.unseal(&owner.tenant, &row)?);
+            self.remember(key.clone(), reader.version(), writes, &held)?;
+            Ok(Some((row, held)))
         };
-        let held = Arc::new(held.map_err(failed)?);
-        self.remember(key.clone(), version, writes, &held)
-            .map_err(failed)?;
-        Ok(Some((row, held)))
+        Ok(open())
     }
 
     /// Writes a credential, in place of the one before. Makes the vault if there is none.
@@ -448,7 +470,9 @@ impl Vault {
                 None => return Ok(()),
             },
         };
-        store.set_default_profile(tenant, provider, profile).await
+        let set = store.set_default_profile(tenant, provider, profile).await;
+        self.has_written();
+        set
     }
 
     /// The chosen profiles of a tenant, by provider. A choice that somebody else wrote into the database is left out.
@@ -457,7 +481,7 @@ impl Vault {
         tenant: &TenantId,
     ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
         match self.existing().await? {
-            Some(store) => store.default_profiles(tenant).await,
+            Some(store) => store.reader().await?.default_profiles(store, tenant).await,
             None => Ok(BTreeMap::new()),
         }
     }
@@ -472,6 +496,45 @@ impl Vault {
             Some(store) => store.reader().await?.holders(tenant, provider).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// Who may serve a provider where a call names no profile, as it is remembered; a change by another process is
+    /// seen 100 ms later, at the latest. `None` where it has to be asked for.
+    pub(crate) fn known_candidates(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Option<Arc<Candidates>> {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        let known = cache.candidates.get(&(tenant.clone(), provider.clone()))?;
+        cache.is_fresh().then(|| Arc::clone(known))
+    }
+
+    /// Who may serve a provider where a call names no profile, as the database has it now.
+    pub(crate) async fn candidates(
+        &self,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Arc<Candidates>, VaultError> {
+        let Some(store) = self.existing().await? else {
+            return Ok(Arc::new(Candidates {
+                chosen: None,
+                holders: Vec::new(),
+            }));
+        };
+        let writes = self.writes();
+        let mut reader = store.reader().await?;
+        let chosen = reader.chosen(store, tenant, provider).await?;
+        let holders = reader.holders(tenant, provider).await?;
+        let candidates = Arc::new(Candidates { chosen, holders });
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        // Where there is none, the first one is to be seen at once.
+        let is_empty = candidates.chosen.is_none() && candidates.holders.is_empty();
+        if cache.admits(reader.version(), writes) && !is_empty {
+            let key = (tenant.clone(), provider.clone());
+            cache.candidates.insert(key, Arc::clone(&candidates));
+        }
+        Ok(candidates)
     }
 
     /// Opens everything, and says what does not. Changes nothing.
@@ -607,30 +670,17 @@ impl Vault {
         }
     }
 
-    /// What is cached under `key` and whether it may be used unasked; the version of the data that it is from; and
-    /// how often this process has written.
-    #[expect(clippy::type_complexity, reason = "one reader, right above")]
-    fn cached(&self, key: &CacheKey) -> (Option<(Arc<Held>, bool)>, Option<i64>, u64) {
+    /// What is cached under `key` and may be used unasked.
+    fn cached(&self, key: &CacheKey) -> Option<Arc<Held>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
-        let fresh = cache
-            .fresh_until
-            .is_some_and(|until| Instant::now() < until);
-        (
-            cache
-                .held
-                .get(key)
-                .map(|held| (cache.latest(key, Arc::clone(held)), fresh)),
-            cache.version,
-            cache.writes,
-        )
+        let held = cache.held.get(key).filter(|_| cache.is_fresh())?;
+        Some(cache.latest(key, Arc::clone(held)))
     }
 
-    /// Nothing was written: what is cached is good for another while, unless this process has written since.
-    fn confirm(&self, writes: u64) {
-        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
-        if cache.writes == writes {
-            cache.fresh_until = Some(Instant::now() + FRESH);
-        }
+    /// How often this process has written.
+    fn writes(&self) -> u64 {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        cache.writes
     }
 
     fn remember(
@@ -647,13 +697,8 @@ impl Vault {
             return Err(RowProblem::RolledBack);
         }
         *newest = generation;
-        if cache.version != Some(version) {
-            cache.held.clear();
-            cache.version = Some(version);
-        }
-        if cache.writes == writes {
+        if cache.admits(version, writes) {
             cache.held.insert(key, Arc::clone(held));
-            cache.fresh_until = Some(Instant::now() + FRESH);
         }
         Ok(())
     }

@@ -27,11 +27,14 @@ use crate::oauth::{
 use crate::provider::{Provider, REDIRECT_URI, Registration};
 use crate::resolve::{Missing, Reason, Unmet};
 use crate::secret_text::{self, to_bytes};
-use crate::vault::{Digest, Found, now};
+use crate::vault::{Digest, Found, RETRY, Revoked, now};
 use crate::{BrokerError, CredentialKind, Owner};
 
 /// How often it is looked whether a connection is over.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a page waits for a server to say what it can do.
+const DISCOVERY: Duration = Duration::from_secs(3);
 
 /// What a field of the form that fills in an address of the provider is called.
 const VARIABLE: &str = "variable.";
@@ -68,26 +71,13 @@ struct KeptClient {
     secret: Option<SecretString>,
 }
 
-/// Tokens that a provider has yet to forget.
-#[derive(Serialize, Deserialize)]
-struct Revoked {
-    #[serde(with = "secret_text")]
-    access: SecretString,
-    #[serde(with = "secret_text::optional")]
-    refresh: Option<SecretString>,
-    client: String,
-    #[serde(with = "secret_text::optional")]
-    client_secret: Option<SecretString>,
-    variables: Variables,
-}
-
 impl Broker {
     /// Begins a connection, or joins the one that the same owner already has for the same provider. What an account
     /// may do already is asked for again, or else the provider would take it away.
     pub async fn connect(&self, new: NewConnection) -> Result<Connection, BrokerError> {
         let provider = self.providers.get(&new.provider)?;
         self.refuse_configured(&new.owner, &new.provider)?;
-        let (ways, closed) = self.ways(provider, &new.owner, None);
+        let (ways, closed) = self.ways(provider, &new.owner, None, false);
         if ways.is_empty() {
             return Err(BrokerError::NoWay {
                 provider: new.provider,
@@ -213,7 +203,9 @@ impl Broker {
         {
             Stage::Code(code(&device, expires_at))
         } else {
-            let (ways, closed) = self.ways(provider, &found.connection.owner, Some(address));
+            let owner = &found.connection.owner;
+            let by_code = self.gives_codes(provider, owner).await;
+            let (ways, closed) = self.ways(provider, owner, Some(address), by_code);
             Stage::Choose { ways, closed }
         };
         let replaces = match self.vault.find(&found.connection.owner, &provider.id).await {
@@ -322,7 +314,7 @@ impl Broker {
             // Remembered before the account is gone, or a crash in between would leave the grant alive.
             Some(revoked) => Some(
                 self.vault
-                    .revoke_later(&owner.tenant, provider, &to_bytes(revoked))
+                    .revoke_later(&owner.tenant, provider, revoked, RETRY)
                     .await?,
             ),
             None => None,
@@ -356,10 +348,7 @@ impl Broker {
     /// Tells providers of accounts that were disconnected when they could not be reached.
     pub async fn revoke_due(&self) -> Result<(), BrokerError> {
         for due in self.vault.due_revocations().await? {
-            let Ok(revoked) = serde_json::from_slice::<Revoked>(&due.plaintext) else {
-                continue;
-            };
-            match self.revoke(&due.provider, &revoked).await {
+            match self.revoke(&due.provider, &due.revoked).await {
                 Ok(_) => self.vault.revoked(due.id).await?,
                 Err(Untold::Ever(reason)) => {
                     tracing::warn!("{} will not revoke: {reason}", due.provider);
@@ -376,12 +365,38 @@ impl Broker {
 
 /// The steps.
 impl Broker {
+    /// Whether a person may take a code to the provider, as far as it is known before they have filled in the
+    /// variables. Where only the server itself can say, it is asked; a page does not wait for one that hangs.
+    async fn gives_codes(&self, provider: &Provider, owner: &Owner) -> bool {
+        match &provider.oauth {
+            Some(oauth) if oauth.device_url.is_some() => return true,
+            Some(oauth) if oauth.discovers() && self.has_client(provider) => {}
+            _ => return false,
+        }
+        let fields = self.variable_fields(provider, owner).into_iter();
+        let name = |field: &Field| field.name.trim_start_matches(VARIABLE).to_owned();
+        let variables: Variables = fields
+            .filter(|field| !field.value.is_empty())
+            .map(|field| (name(&field), field.value))
+            .collect();
+        let opening = self.servers.open(provider, &variables);
+        match tokio::time::timeout(DISCOVERY, opening).await {
+            Ok(Ok(server)) => server.gives_codes(),
+            Ok(Err(error)) => {
+                tracing::debug!("whether {} gives codes is not known: {error}", provider.id);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
     /// The ways in that are open, the best first, and why others are not.
     fn ways(
         &self,
         provider: &Provider,
         owner: &Owner,
         address: Option<&ConnectAddress>,
+        by_code: bool,
     ) -> (Vec<Way>, Vec<String>) {
         let (mut ways, mut closed) = (Vec::new(), Vec::new());
         let variables = self.variable_fields(provider, owner);
@@ -408,11 +423,7 @@ impl Broker {
                             variables: variables.clone(),
                         }),
                     }
-                    if provider
-                        .oauth
-                        .as_ref()
-                        .is_some_and(|oauth| oauth.device_url.is_some())
-                    {
+                    if by_code {
                         ways.push(Way::Device {
                             variables: variables.clone(),
                         });
@@ -962,18 +973,6 @@ struct Issued {
     dpop_key: Option<DpopKey>,
     client: KeptClient,
     variables: Variables,
-}
-
-impl From<OAuthTokens> for Revoked {
-    fn from(tokens: OAuthTokens) -> Self {
-        Self {
-            access: tokens.access,
-            refresh: tokens.refresh,
-            client: tokens.client.id,
-            client_secret: tokens.client.secret,
-            variables: tokens.variables,
-        }
-    }
 }
 
 fn is_bound_elsewhere(found: &Found, browser: Option<&Browser>) -> bool {

@@ -94,6 +94,13 @@ impl Broker {
             .await;
         match renewed {
             Err(RenewError::Vault(error)) => Err(BrokerError::Renewal(error)),
+            Err(RenewError::Gone) => {
+                // The provider may have answered after the account was disconnected, and is now to be told.
+                if let Err(error) = self.revoke_due().await {
+                    tracing::warn!("{} cannot be told of it: {error}", provider.id);
+                }
+                Ok(Err(RenewError::Gone))
+            }
             other => Ok(other),
         }
     }

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use holster_types::{ExposeSecret, GrantSecret, ThreadId};
 use tempfile::TempDir;
@@ -10,13 +12,18 @@ use tempfile::TempDir;
 use super::*;
 use crate::CredentialKind;
 use crate::connection::{
-    Browser, Choice, ChoiceError, ChosenWay, ConnectAddress, NewConnection, Stage, Way,
+    Browser, Choice, ChoiceError, ChosenWay, ConnectAddress, Disconnected, NewConnection, Stage,
+    Way,
 };
 use crate::credential::{OAuthTokens, TokenClient};
+use crate::oauth::tests::fake_server::{FakeServer, Reply, http, json};
 use crate::vault::{Renew, RenewPolicy, Renewed};
 
 /// A secret that must not be found anywhere but where it is asked for.
 const PLANTED: &str = "planted-9b2d41aa-secret";
+
+/// By then a process has noticed what another one wrote.
+const NOTICED: Duration = Duration::from_millis(200);
 
 fn profile(name: &str) -> ProfileName {
     ProfileName::new(name).unwrap()
@@ -639,6 +646,72 @@ async fn a_credential_that_the_provider_does_not_take_is_refused() {
     assert!(error.unwrap_err().to_string().contains("it takes key_pair"));
 }
 
+/// Who serves a call that names no profile, by name; or all who could.
+async fn serving(broker: &Broker) -> Result<String, Vec<String>> {
+    let served = broker.serving(&TenantId::local(), &id("slack")).await;
+    let text = |name: ProfileName| name.to_string();
+    served
+        .unwrap()
+        .map(text)
+        .map_err(|several| several.into_iter().map(text).collect())
+}
+
+#[tokio::test]
+async fn who_serves_a_call_without_a_profile_is_remembered_until_somebody_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, elsewhere) = (broker(&folder, "").await, broker(&folder, "").await);
+    let (local, slack) = (TenantId::local(), id("slack"));
+    let served = |name: &str| Ok::<_, Vec<String>>(name.to_owned());
+    let both = Err(vec!["home".to_owned(), "work".to_owned()]);
+
+    elsewhere
+        .add(&owner("home"), &slack, token("h"))
+        .await
+        .unwrap();
+    elsewhere.remove(&owner("home"), &slack).await.unwrap();
+    assert_eq!(serving(&here).await, served("default"));
+    elsewhere
+        .add(&owner("work"), &slack, token("w"))
+        .await
+        .unwrap();
+    assert_eq!(
+        serving(&here).await,
+        served("work"),
+        "a first account is seen at once"
+    );
+    assert!(here.vault.known_candidates(&local, &slack).is_some());
+
+    elsewhere
+        .add(&owner("home"), &slack, token("h"))
+        .await
+        .unwrap();
+    tokio::time::sleep(NOTICED).await;
+    assert_eq!(serving(&here).await, both);
+    elsewhere
+        .set_default(&local, &slack, Some(&profile("home")))
+        .await
+        .unwrap();
+    assert_eq!(
+        serving(&here).await,
+        served("home"),
+        "where it was refused, a choice is seen at once"
+    );
+    elsewhere.set_default(&local, &slack, None).await.unwrap();
+    tokio::time::sleep(NOTICED).await;
+    assert_eq!(serving(&here).await, both);
+
+    here.set_default(&local, &slack, Some(&profile("work")))
+        .await
+        .unwrap();
+    assert_eq!(serving(&here).await, served("work"));
+    here.remove(&owner("work"), &slack).await.unwrap();
+    assert_eq!(
+        serving(&here).await,
+        served("home"),
+        "what this process writes is seen at once"
+    );
+}
+
 #[tokio::test]
 async fn removing_says_when_there_is_nothing_to_remove_and_when_it_is_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
@@ -851,4 +924,241 @@ async fn a_variable_is_only_what_its_provider_lists() {
         matches!(&error, ChoiceError::Field { reason, .. } if reason.contains("`api`, `api.eu`")),
         "{error}"
     );
+}
+
+/// A provider whose answer to a refresh comes after the account was disconnected, and a broker that has an account
+/// there, with an access token that is over.
+struct Late {
+    server: FakeServer,
+    broker: Arc<Broker>,
+    folder: TempDir,
+    /// What it answers to a revocation.
+    status: Arc<AtomicU16>,
+    asked: tokio::sync::oneshot::Receiver<()>,
+    answer: std::sync::mpsc::Sender<()>,
+}
+
+impl Late {
+    async fn start() -> Self {
+        let status = Arc::new(AtomicU16::new(200));
+        let (tell, asked) = tokio::sync::oneshot::channel();
+        let (answer, wait) = std::sync::mpsc::channel();
+        let once = Mutex::new(Some((tell, wait)));
+        let of_revocation = Arc::clone(&status);
+        let server = FakeServer::start(move |request| {
+            if request.path == "/revoke" {
+                return http(of_revocation.load(Ordering::Relaxed), "text/plain", "");
+            }
+            let (tell, wait) = once.lock().unwrap().take().expect("it is asked once");
+            tell.send(()).unwrap();
+            let patience = Duration::from_secs(20);
+            tokio::task::block_in_place(|| wait.recv_timeout(patience)).unwrap();
+            json(serde_json::json!({
+                "access_token": "late", "token_type": "bearer", "expires_in": 3600, "refresh_token": "late-refresh",
+            }))
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let providers = folder.path().join("providers");
+        std::fs::create_dir(&providers).unwrap();
+        let url = &server.url;
+        let file = format!(
+            "id = 'late'\ntitle = 'Late'\nkinds = ['oauth2']\nhosts = ['late.example']\n\
+             doc_url = 'https://late.example/'\n\n[oauth]\nauthorize_url = '{url}/authorize'\n\
+             token_url = '{url}/token'\nrevoke_url = '{url}/revoke'\nclient_auth = 'none'\nrotation = 'rotates'\n"
+        );
+        std::fs::write(providers.join("late.toml"), file).unwrap();
+        let settings = BrokerSettings {
+            provider_folder: Some(providers),
+            ..settings(folder.path(), "")
+        };
+        let late = Self {
+            server,
+            broker: Arc::new(Broker::open(settings).await.unwrap()),
+            folder,
+            status,
+            asked,
+            answer,
+        };
+        late.connect("early").await;
+        late
+    }
+
+    async fn connect(&self, access: &str) {
+        let secret = CredentialSecret::OAuth(OAuthTokens {
+            access: access.into(),
+            refresh: Some(format!("{access}-refresh").into()),
+            dpop_key: None,
+            client: TokenClient {
+                id: "client".into(),
+                secret: None,
+            },
+            variables: BTreeMap::new(),
+        });
+        let credential = NewCredential {
+            expires_at: Some(crate::vault::now() - 1),
+            ..NewCredential::new(secret)
+        };
+        self.broker
+            .add(&owner("default"), &id("late"), credential)
+            .await
+            .unwrap();
+    }
+
+    /// A call that needs the account, and `meanwhile`, while the provider is asked for a new token.
+    async fn call(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        let broker = Arc::clone(&self.broker);
+        let mut call = tokio::spawn(async move {
+            let (profile, needs) = (profile("default"), needs(&[("late", "")]));
+            let answer = broker
+                .resolve(&TenantId::local(), Some(&profile), &needs)
+                .await;
+            answer.map(drop)
+        });
+        tokio::select! {
+            asked = &mut self.asked => asked.unwrap(),
+            answer = &mut call => panic!("the provider was not asked: {answer:?}"),
+        }
+        meanwhile(self).await;
+        self.answer.send(()).unwrap();
+        call.await.unwrap().unwrap();
+    }
+
+    /// The tokens that it was told to revoke.
+    fn revoked(&self) -> Vec<String> {
+        let received = self.server.received().into_iter();
+        received
+            .filter(|request| request.path == "/revoke")
+            .map(|request| request.form()["token"].clone())
+            .collect()
+    }
+
+    /// As if the time until the next attempt had gone by.
+    async fn let_time_go_by(&self) {
+        use sqlx::{ConnectOptions as _, Connection as _};
+        let database = self.folder.path().join("data/vault/credentials.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database);
+        let mut connection = options.connect().await.unwrap();
+        let aged = sqlx::query("UPDATE revocation SET due_at = 0");
+        aged.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
+async fn disconnect(late: &Late) {
+    let gone = late.broker.disconnect(&owner("default"), &id("late")).await;
+    assert_eq!(gone.unwrap(), Disconnected::Revoked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_that_come_after_their_account_was_disconnected_are_revoked() {
+    let mut late = Late::start().await;
+    late.call(disconnect).await;
+    assert_eq!(late.revoked(), ["early-refresh", "late-refresh"]);
+    late.let_time_go_by().await;
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(late.revoked().len(), 2, "once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_that_come_too_late_are_revoked_later_where_their_provider_cannot_be_told() {
+    let mut late = Late::start().await;
+    late.call(async |late| {
+        disconnect(late).await;
+        late.status.store(503, Ordering::Relaxed);
+    })
+    .await;
+    late.status.store(200, Ordering::Relaxed);
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(
+        late.revoked(),
+        ["early-refresh", "late-refresh"],
+        "it is left alone for a while"
+    );
+    late.let_time_go_by().await;
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(late.revoked()[2..], ["late-refresh"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn tokens_that_come_after_their_account_was_connected_anew_are_left_alone() {
+    let mut late = Late::start().await;
+    late.call(async |late| {
+        disconnect(late).await;
+        late.connect("anew").await;
+    })
+    .await;
+    late.let_time_go_by().await;
+    late.broker.revoke_due().await.unwrap();
+    assert_eq!(late.revoked(), ["early-refresh"]);
+}
+
+/// The ways in on the page of a connection to a provider of which only the issuer is known.
+async fn discovered_ways(metadata: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Vec<Way> {
+    let server = FakeServer::start(move |request| match request.path.as_str() {
+        "/.well-known/oauth-authorization-server" => {
+            metadata(&format!("http://{}", request.header("host")))
+        }
+        _ => http(404, "text/plain", ""),
+    });
+    let server = server.await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "id = 'found'\ntitle = 'Found'\nkinds = ['oauth2']\nhosts = ['found.example']\n\
+         doc_url = 'https://found.example/'\n\n[oauth]\nissuer = '{}'\n",
+        server.url
+    );
+    std::fs::write(folder.path().join("found.toml"), file).unwrap();
+    let client = toml::from_str("id = 'client'\nauth = 'none'").unwrap();
+    let broker = Broker::open(BrokerSettings {
+        provider_folder: Some(folder.path().to_owned()),
+        clients: BTreeMap::from([(id("found"), client)]),
+        ..settings(folder.path(), "")
+    });
+    let broker = broker.await.unwrap();
+    let new = NewConnection {
+        owner: owner("work"),
+        thread: ThreadId::new("t").unwrap(),
+        provider: id("found"),
+        scopes: Scopes::default(),
+    };
+    let connection = broker.connect(new).await.unwrap();
+    let address = ConnectAddress {
+        url: Url::parse("http://127.0.0.1:4657/").unwrap(),
+        chosen: true,
+    };
+    let page = broker.connect_page(&connection.id, None, &address).await;
+    match page.unwrap().unwrap().stage {
+        Stage::Choose { ways, .. } => ways,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_page_offers_a_code_where_only_the_servers_metadata_say_that_there_is_one() {
+    let metadata = |origin: &str| {
+        serde_json::json!({
+            "issuer": origin, "authorization_endpoint": format!("{origin}/authorize"),
+            "token_endpoint": format!("{origin}/token"),
+        })
+    };
+    let with = move |endpoint: fn(&str) -> String| {
+        move |origin: &str| {
+            let mut metadata = metadata(origin);
+            metadata["device_authorization_endpoint"] = endpoint(origin).into();
+            json(metadata)
+        }
+    };
+    let offers = |ways: &[Way]| {
+        assert!(matches!(ways[0], Way::Consent { .. }), "{ways:?}");
+        ways.iter().any(|way| matches!(way, Way::Device { .. }))
+    };
+    let own = with(|origin| format!("{origin}/device"));
+    assert!(offers(&discovered_ways(own).await));
+    let without = move |origin: &str| json(metadata(origin));
+    assert!(!offers(&discovered_ways(without).await));
+    let private = with(|_| "http://169.254.169.254/device".to_owned());
+    assert!(!offers(&discovered_ways(private).await));
+    let gone = |_: &str| Reply::Hangup;
+    assert!(!offers(&discovered_ways(gone).await));
 }

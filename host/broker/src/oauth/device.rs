@@ -64,6 +64,12 @@ pub(crate) enum DevicePoll {
 }
 
 impl AuthorizationServer {
+    /// Whether the provider's file or the server's metadata name a place to ask for a code.
+    pub(crate) fn gives_codes(&self) -> bool {
+        let endpoint = self.endpoint(self.oauth.device_url.as_ref(), Named::Device);
+        endpoint.is_ok_and(|endpoint| endpoint.is_some())
+    }
+
     /// Asks for a code that a person enters elsewhere.
     pub(crate) async fn device_start(
         &self,

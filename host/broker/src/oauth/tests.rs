@@ -1,7 +1,7 @@
 //! The protocol against a server that lies and breaks, and against one that keeps to the specifications.
 
 mod catalogue;
-mod fake_server;
+pub(crate) mod fake_server;
 mod flows;
 mod lies;
 

@@ -4,7 +4,12 @@
 //! answer. Each step is one statement that names the state it starts from: of two that race, one finds it gone.
 //! What a step needs later is sealed, and bound to the connection, its owner and its browser.
 
-use holster_types::{ConnectionId, ProfileName, ProviderId, Scopes, TenantId, ThreadId};
+use std::collections::BTreeMap;
+
+use holster_types::{
+    ConnectionId, ProfileName, ProviderId, Scopes, SecretString, TenantId, ThreadId,
+};
+use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Encode, Row as _, Sqlite, SqliteConnection, Type};
 use zeroize::Zeroizing;
@@ -13,6 +18,8 @@ use super::cipher::{Context, Key};
 use super::store::Store;
 use super::{Vault, VaultError, now, seconds};
 use crate::connection::{Connection, ConnectionState, NewConnection};
+use crate::credential::OAuthTokens;
+use crate::secret_text::{self, to_bytes};
 use crate::{Owner, random};
 
 /// How long a person has to act, and then to answer (DESIGN: 10 minutes to live).
@@ -25,7 +32,7 @@ const EXCHANGE: u64 = 90;
 const MEMORY: u64 = 24 * 60 * 60;
 
 /// After so long without success a provider is asked to revoke once more.
-const RETRY: u64 = 60;
+pub(crate) const RETRY: u64 = 60;
 
 /// How long a provider is asked to revoke before it is given up.
 const REVOKING: u64 = 7 * 24 * 60 * 60;
@@ -46,10 +53,35 @@ pub(crate) struct Found {
 }
 
 /// Tokens that a provider has yet to forget.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Revoked {
+    #[serde(with = "secret_text")]
+    pub(crate) access: SecretString,
+    #[serde(with = "secret_text::optional")]
+    pub(crate) refresh: Option<SecretString>,
+    pub(crate) client: String,
+    #[serde(with = "secret_text::optional")]
+    pub(crate) client_secret: Option<SecretString>,
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+impl From<OAuthTokens> for Revoked {
+    fn from(tokens: OAuthTokens) -> Self {
+        Self {
+            access: tokens.access,
+            refresh: tokens.refresh,
+            client: tokens.client.id,
+            client_secret: tokens.client.secret,
+            variables: tokens.variables,
+        }
+    }
+}
+
+/// What a provider is to be told.
 pub(crate) struct Revocation {
     pub(crate) id: i64,
     pub(crate) provider: ProviderId,
-    pub(crate) plaintext: Zeroizing<Vec<u8>>,
+    pub(crate) revoked: Revoked,
 }
 
 const COLUMNS: &str = "id, tenant, profile, provider, scopes, state, account, reason, browser, request, sealed, \
@@ -176,16 +208,16 @@ impl Vault {
         self.made().await?.end(id, state).await
     }
 
-    /// Remembers that a provider has to forget something.
+    /// Remembers that a provider has to forget something, in so many seconds.
     pub(crate) async fn revoke_later(
         &self,
         tenant: &TenantId,
         provider: &ProviderId,
-        plaintext: &[u8],
+        revoked: &Revoked,
+        due_in: u64,
     ) -> Result<i64, VaultError> {
         let store = self.made().await?;
-        let sealed = store.seal_at(revocation_place(provider), plaintext);
-        store.revoke_later(tenant, provider, sealed).await
+        store.revoke_later(tenant, provider, revoked, due_in).await
     }
 
     /// What is due to be revoked; each is due again in a while, unless [`Vault::revoked`] is told.
@@ -410,21 +442,28 @@ impl Store {
         &self,
         tenant: &TenantId,
         provider: &ProviderId,
-        sealed: Vec<u8>,
+        revoked: &Revoked,
+        due_in: u64,
     ) -> Result<i64, VaultError> {
+        let failed = |error| VaultError::of(self.path(), &error);
         let now = now();
-        sqlx::query_scalar(
+        let mut writer = self.writer().await?;
+        // Sealed in here, with the key that is in force.
+        let mut transaction = self.begin(&mut writer).await?;
+        let id = sqlx::query_scalar(
             "INSERT INTO revocation (tenant, provider, sealed, attempts, due_at, until) \
              VALUES (?, ?, ?, 0, ?, ?) RETURNING id",
         )
         .bind(tenant.as_str())
         .bind(provider.as_str())
-        .bind(sealed)
-        .bind(seconds(now + RETRY))
+        .bind(self.seal_at(revocation_place(provider), &to_bytes(revoked)))
+        .bind(seconds(now + due_in))
         .bind(seconds(now + REVOKING))
-        .fetch_one(&mut *self.writer().await?)
+        .fetch_one(&mut *transaction)
         .await
-        .map_err(|error| VaultError::of(self.path(), &error))
+        .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(id)
     }
 
     async fn due_revocations(&self) -> Result<Vec<Revocation>, VaultError> {
@@ -451,7 +490,7 @@ impl Store {
             Some(Revocation {
                 id,
                 provider,
-                plaintext,
+                revoked: serde_json::from_slice(&plaintext).ok()?,
             })
         };
         Ok(rows.into_iter().filter_map(opened).collect())

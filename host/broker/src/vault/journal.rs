@@ -2,9 +2,9 @@
 //!
 //! Every statement names the generation that it is about, so that an answer which comes too late changes nothing.
 
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::store::{Store, StoredRow, Trouble, next_generation};
+use super::store::{Store, StoredRow, Trouble, here, next_generation, row_key};
 use super::{Held, VaultError};
 use crate::Owner;
 use crate::credential::CredentialSecret;
@@ -25,18 +25,19 @@ impl Store {
         provider: &ProviderId,
         secret: &CredentialSecret,
     ) -> Result<Option<Unanswered>, VaultError> {
-        let row = sqlx::query(
-            "SELECT started_at FROM refresh WHERE tenant = ? AND profile = ? AND provider = ? AND token_hash = ?",
+        let started_at: Option<i64> = sqlx::query_scalar_with(
+            concat!(
+                "SELECT started_at FROM refresh WHERE ",
+                here!(),
+                " AND token_hash = ?4"
+            ),
+            row_key(owner, provider),
         )
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
         .bind(self.token_hash(secret))
         .fetch_optional(&mut *self.writer().await?)
         .await
-        .and_then(|row| row.map(|row| row.try_get(0)).transpose())
         .map_err(|error| VaultError::of(&self.path, &error))?;
-        Ok(row.map(|started_at| Unanswered { started_at }))
+        Ok(started_at.map(|started_at| Unanswered { started_at }))
     }
 
     /// Writes down, durably, that a refresh of this row begins, and gives the generation that its answer will have;
@@ -52,17 +53,18 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
         let generation = next_generation(&mut transaction).await.map_err(failed)?;
-        let begun = sqlx::query(
-            "INSERT OR REPLACE INTO refresh (tenant, profile, provider, generation, token_hash, started_at)
-             SELECT tenant, profile, provider, generation, ?, ? FROM credential
-             WHERE tenant = ? AND profile = ? AND provider = ? AND generation = ?",
+        let begun = sqlx::query_with(
+            concat!(
+                "INSERT OR REPLACE INTO refresh (tenant, profile, provider, generation, token_hash, started_at)
+                 SELECT tenant, profile, provider, generation, ?5, ?6 FROM credential WHERE ",
+                here!(),
+                " AND generation = ?4"
+            ),
+            row_key(owner, &row.provider),
         )
+        .bind(row.generation)
         .bind(self.token_hash(secret))
         .bind(started_at)
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(row.provider.as_str())
-        .bind(row.generation)
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
@@ -85,11 +87,16 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
         let new = self.seal(owner, &old.provider, held, old.created_at);
-        let stored = sqlx::query(
-            "UPDATE credential SET generation = ?, kind = ?, ciphertext = ?, scopes = ?, account = ?, expires_at = ?,
-             created_at = ?, updated_at = ?, trouble = NULL
-             WHERE tenant = ? AND profile = ? AND provider = ? AND generation = ?",
+        let stored = sqlx::query_with(
+            concat!(
+                "UPDATE credential SET generation = ?5, kind = ?6, ciphertext = ?7, scopes = ?8, account = ?9,
+                 expires_at = ?10, created_at = ?11, updated_at = ?12, trouble = NULL WHERE ",
+                here!(),
+                " AND generation = ?4"
+            ),
+            row_key(owner, &new.provider),
         )
+        .bind(old.generation)
         .bind(new.generation)
         .bind(&new.kind)
         .bind(&new.ciphertext)
@@ -98,10 +105,6 @@ impl Store {
         .bind(new.expires_at)
         .bind(new.created_at)
         .bind(new.updated_at)
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(new.provider.as_str())
-        .bind(old.generation)
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
@@ -126,14 +129,16 @@ impl Store {
         let failed = |error| VaultError::of(&self.path, &error);
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
-        let marked = sqlx::query(
-            "UPDATE credential SET trouble = ? WHERE tenant = ? AND profile = ? AND provider = ? AND generation = ?",
+        let marked = sqlx::query_with(
+            concat!(
+                "UPDATE credential SET trouble = ?5 WHERE ",
+                here!(),
+                " AND generation = ?4"
+            ),
+            row_key(owner, &row.provider),
         )
-        .bind(trouble.as_str())
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(row.provider.as_str())
         .bind(row.generation)
+        .bind(trouble.as_str())
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
@@ -175,12 +180,14 @@ async fn forget(
     provider: &ProviderId,
     generation: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "DELETE FROM refresh WHERE tenant = ? AND profile = ? AND provider = ? AND generation = ?",
+    sqlx::query_with(
+        concat!(
+            "DELETE FROM refresh WHERE ",
+            here!(),
+            " AND generation = ?4"
+        ),
+        row_key(owner, provider),
     )
-    .bind(owner.tenant.as_str())
-    .bind(owner.profile.as_str())
-    .bind(provider.as_str())
     .bind(generation)
     .execute(connection)
     .await?;

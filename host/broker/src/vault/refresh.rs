@@ -9,8 +9,10 @@
 //! consent. So the request is written down, durably, before it is sent, and crossed out together with its answer:
 //!
 //! - **Answered** with tokens: they are stored if the credential is still the one that was to be renewed. Otherwise
-//!   they are dropped: who removed or replaced it meant it. If they cannot be stored, they serve from memory, and
-//!   storing is tried again for as long as the process lives, under the lock.
+//!   they are dropped: who removed or replaced it meant it. If it was removed, the provider is to revoke them: it knew
+//!   nothing of them when it was told to end the account. If it was replaced, it is not: to many providers that would
+//!   mean the new consent as well. If they cannot be stored, they serve from memory, and storing is tried again for as
+//!   long as the process lives, under the lock.
 //! - **Refused** with `invalid_grant`: the credential has ended. Its row stays, so that a list can say so.
 //! - **Not used** ([`RenewFailure::Unused`]): crossed out, and asked again after a pause.
 //! - **In doubt**: the answer was lost ([`RenewFailure::Transient`], a panic), or the process died before the answer
@@ -19,6 +21,11 @@
 //!   access token serves until it expires, and then a person has to connect anew.
 //!
 //! Nothing but a person deletes a credential.
+//!
+//! The lock is an empty file for each credential that was ever renewed. It stays when the credential goes: whoever
+//! deletes a lock that another process has opened and is about to take lets two in. That could be helped by looking,
+//! once the lock is held, whether its file is still the one in the folder; but all that is saved is a name in a folder
+//! for each account that was ever connected, which the account's next connection would take up again.
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -34,7 +41,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::store::{Store, StoredRow, Trouble, blocking};
-use super::{CacheKey, Held, Vault, VaultError, audit, now, seconds};
+use super::{CacheKey, Held, Revoked, Vault, VaultError, audit, now, seconds};
 use crate::credential::{CredentialKind, CredentialSecret, OAuthTokens};
 use crate::{Owner, private};
 
@@ -479,7 +486,7 @@ impl Task {
                 drop(lock);
                 Ok(Run::Done(Arc::new(new)))
             }
-            Ok(false) => Ok(Run::Done(self.newer().await?)),
+            Ok(false) => Ok(Run::Done(self.too_late(&new).await?)),
             Err(error) => {
                 tracing::error!(
                     provider = %self.provider,
@@ -515,6 +522,9 @@ impl Task {
                 Ok(stored) => {
                     if stored {
                         self.audit("refreshed", &unsaved.held);
+                    } else {
+                        // Nobody waits for it any more.
+                        let _ = self.too_late(&unsaved.held).await;
                     }
                     break;
                 }
@@ -574,6 +584,24 @@ impl Task {
         Ok(self.current().await?.held)
     }
 
+    /// The same where the answer has brought tokens that now belong to nobody.
+    async fn too_late(&self, late: &Held) -> Outcome {
+        let newer = self.newer().await;
+        if let (Err(RenewError::Gone), CredentialSecret::OAuth(tokens)) = (&newer, &late.secret) {
+            let revoked = Revoked::from(tokens.clone());
+            let tenant = &self.owner.tenant;
+            let later = self.vault.revoke_later(tenant, &self.provider, &revoked, 0);
+            if let Err(error) = later.await {
+                tracing::warn!(
+                    provider = %self.provider,
+                    profile = %self.owner.profile,
+                    "tokens of an account that was disconnected meanwhile are not revoked: {error}"
+                );
+            }
+        }
+        newer
+    }
+
     /// The lock that this credential has among all processes.
     async fn lock(&self) -> Result<File, RenewError> {
         let path = self.vault.lock_path(&self.key);
@@ -608,8 +636,7 @@ impl Task {
 }
 
 impl Vault {
-    /// One empty file for each credential that was ever renewed. It stays: whoever deletes a lock that another
-    /// process is about to take lets two in.
+    /// Says nothing of whose it is.
     fn lock_path(&self, (tenant, profile, provider): &CacheKey) -> PathBuf {
         let mut hasher = blake3::Hasher::new_derive_key("holster refresh lock 1");
         for field in [tenant.as_str(), profile.as_str(), provider.as_str()] {

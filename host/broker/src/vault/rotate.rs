@@ -12,7 +12,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::cipher::Key;
 use super::keeper::KeyKeeper;
-use super::store::{Store, StoredRow, Unlocked, blocking, columns, wrapping};
+use super::store::{Store, StoredRow, Unlocked, blocking, columns, here, row_key, wrapping};
 use super::{RowProblem, Vault, VaultError, row_error};
 use crate::Owner;
 
@@ -128,13 +128,11 @@ impl Store {
             let plaintext = old
                 .open(&place, &row.ciphertext)
                 .ok_or_else(|| row_error(&owner, &row.provider, RowProblem::Altered))?;
-            sqlx::query(
-                "UPDATE credential SET ciphertext = ? WHERE tenant = ? AND profile = ? AND provider = ?",
+            sqlx::query_with(
+                concat!("UPDATE credential SET ciphertext = ?4 WHERE ", here!()),
+                row_key(&owner, &row.provider),
             )
             .bind(new.seal(&place, &plaintext))
-            .bind(owner.tenant.as_str())
-            .bind(owner.profile.as_str())
-            .bind(row.provider.as_str())
             .execute(&mut *connection)
             .await
             .map_err(failed)?;

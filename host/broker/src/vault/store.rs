@@ -7,26 +7,32 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use holster_types::{ProfileName, ProviderId, Scopes, SecretString, TenantId};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
 use sqlx::{
-    ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, Sqlite, SqliteConnection,
-    Transaction,
+    Arguments as _, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _, Sqlite,
+    SqliteConnection, Transaction,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
 use super::cipher::{Context, Key};
 use super::keeper::{KeeperRecord, KeyKeeper};
-use super::transfer::Imported;
+use super::transfer::{ExportedChoice, Imported};
 use super::{Held, RowProblem, VaultError, seconds};
 use crate::credential::{Added, CredentialKind, CredentialSecret, NewCredential};
 use crate::{Owner, private};
+
+/// For so long an answer is waited for without going to sleep.
+const AWAKE: Duration = Duration::from_micros(100);
 
 /// How long a statement waits for another process to finish writing.
 const BUSY: Duration = Duration::from_secs(10);
@@ -40,12 +46,32 @@ macro_rules! columns {
 
 pub(super) use columns;
 
+/// Which row of a table is meant: the first three values, as [`row_key`] gives them.
+macro_rules! here {
+    () => {
+        "tenant = ?1 AND profile = ?2 AND provider = ?3"
+    };
+}
+
+pub(super) use here;
+
+/// The values of [`here`]; others are bound after them.
+pub(super) fn row_key(owner: &Owner, provider: &ProviderId) -> SqliteArguments {
+    let mut key = SqliteArguments::default();
+    for part in [
+        owner.tenant.as_str(),
+        owner.profile.as_str(),
+        provider.as_str(),
+    ] {
+        key.add(part).expect("a text can be bound");
+    }
+    key
+}
+
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) path: PathBuf,
     reader: Mutex<SqliteConnection>,
-    /// The version of the data, as the reader saw it, at which the key was looked at last.
-    followed: AtomicI64,
     writer: Mutex<SqliteConnection>,
     pub(super) identity: Vec<u8>,
     keeper: RwLock<Arc<dyn KeyKeeper>>,
@@ -124,6 +150,13 @@ impl Trouble {
             .into_iter()
             .find(|trouble| trouble.as_str() == text)
     }
+}
+
+/// A credential that may be replaced.
+#[derive(Debug, Clone, Copy)]
+struct Before {
+    created_at: i64,
+    generation: i64,
 }
 
 /// The connection that reads, for as long as it is held.
@@ -236,7 +269,6 @@ impl Store {
         Ok(Self {
             path: path.to_owned(),
             reader: Mutex::new(reader),
-            followed: AtomicI64::new(i64::MIN),
             writer: Mutex::new(writer),
             identity,
             keeper: RwLock::new(Arc::clone(keeper)),
@@ -247,20 +279,60 @@ impl Store {
     /// The connection that reads; others wait until it is dropped.
     pub(super) async fn reader(&self) -> Result<Reader<'_>, VaultError> {
         let mut connection = self.reader.lock().await;
-        let version = sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(|error| VaultError::of(&self.path, &error))?;
-        // Where nobody wrote, nobody changed the key.
-        if self.followed.load(Ordering::Relaxed) != version {
+        let (version, wrapped): (i64, Vec<u8>) =
+            sqlx::query_as("SELECT data_version, wrapped_key FROM pragma_data_version, vault")
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(|error| VaultError::of(&self.path, &error))?
+                .ok_or_else(|| self.without_key())?;
+        if wrapped != self.unlocked().wrapped {
             self.follow_rotation(&mut connection).await?;
-            self.followed.store(version, Ordering::Relaxed);
         }
         Ok(Reader {
             path: &self.path,
             connection,
             version,
         })
+    }
+
+    /// The row of one credential, and the reader that found it. One question, since each wakes another thread and
+    /// waits for it: the row comes with the version of the data and with the key that it is sealed with.
+    pub(super) async fn row(
+        &self,
+        owner: &Owner,
+        provider: &ProviderId,
+    ) -> Result<(Reader<'_>, Option<Result<StoredRow, RowProblem>>), VaultError> {
+        let failed = |error| VaultError::of(&self.path, &error);
+        let mut connection = self.reader.lock().await;
+        let statement = concat!(
+            "SELECT ",
+            columns!(),
+            ", data_version, wrapped_key FROM pragma_data_version, (SELECT wrapped_key FROM vault) \
+             LEFT JOIN credential ON ",
+            here!()
+        );
+        let looking =
+            sqlx::query_with(statement, row_key(owner, provider)).fetch_optional(&mut *connection);
+        let row = awake(looking)
+            .await
+            .map_err(failed)?
+            .ok_or_else(|| self.without_key())?;
+        let version = row.try_get("data_version").map_err(failed)?;
+        let wrapped: &[u8] = row.try_get("wrapped_key").map_err(failed)?;
+        if wrapped != self.unlocked().wrapped {
+            self.follow_rotation(&mut connection).await?;
+        }
+        let reader = Reader {
+            path: &self.path,
+            connection,
+            version,
+        };
+        let is_there = row.try_get::<Option<&str>, _>(0).map_err(failed)?.is_some();
+        Ok((reader, is_there.then(|| StoredRow::read(&row))))
+    }
+
+    fn without_key(&self) -> VaultError {
+        VaultError::damaged(&self.path, "it has lost its key")
     }
 
     pub(super) fn keeper(&self) -> Arc<dyn KeyKeeper> {
@@ -289,7 +361,7 @@ impl Store {
                 .fetch_optional(connection)
                 .await
                 .map_err(|error| VaultError::of(&self.path, &error))?
-                .ok_or_else(|| VaultError::damaged(&self.path, "it has lost its key"))?;
+                .ok_or_else(|| self.without_key())?;
         if wrapped == self.unlocked().wrapped {
             return Ok(false);
         }
@@ -373,74 +445,93 @@ impl Store {
     ) -> Result<(Added, i64), VaultError> {
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
-        let added = self
-            .put_in(&mut transaction, owner, provider, credential, now)
+        let before = self.before(&mut transaction, owner, provider).await?;
+        let generation = self
+            .put_in(&mut transaction, owner, provider, credential, before, now)
             .await?;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| VaultError::of(&self.path, &error))?;
-        Ok(added)
+        self.commit(transaction).await?;
+        let added = before.map_or(Added::New, |_| Added::Replaced);
+        Ok((added, generation))
     }
 
-    /// Writes all these credentials or none, and gives the generations that they have now. One that is there already
-    /// stays, unless `replace` says otherwise.
+    /// Writes all these credentials and choices or none, and gives the generations that the credentials have now. What
+    /// is there already stays, unless `replace` says otherwise.
     pub(super) async fn put_all(
         &self,
         credentials: &[(Owner, ProviderId, NewCredential)],
+        choices: &[ExportedChoice],
         replace: bool,
         now: u64,
     ) -> Result<Vec<(Imported, i64)>, VaultError> {
-        let failed = |error| VaultError::of(&self.path, &error);
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
         let mut outcomes = Vec::with_capacity(credentials.len());
         for (owner, provider, credential) in credentials {
-            let is_there: Option<i64> = sqlx::query_scalar(
-                "SELECT generation FROM credential WHERE tenant = ? AND profile = ? AND provider = ?",
-            )
-            .bind(owner.tenant.as_str())
-            .bind(owner.profile.as_str())
-            .bind(provider.as_str())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(failed)?;
-            if let Some(generation) = is_there.filter(|_| !replace) {
-                outcomes.push((Imported::Kept, generation));
+            let before = self.before(&mut transaction, owner, provider).await?;
+            if let Some(before) = before.filter(|_| !replace) {
+                outcomes.push((Imported::Kept, before.generation));
                 continue;
             }
-            let (added, generation) = self
-                .put_in(&mut transaction, owner, provider, credential, now)
+            let generation = self
+                .put_in(&mut transaction, owner, provider, credential, before, now)
                 .await?;
-            let outcome = match added {
-                Added::New => Imported::Added,
-                Added::Replaced => Imported::Replaced,
-            };
+            let outcome = before.map_or(Imported::Added, |_| Imported::Replaced);
             outcomes.push((outcome, generation));
         }
-        transaction.commit().await.map_err(failed)?;
+        for ExportedChoice {
+            tenant,
+            provider,
+            profile,
+        } in choices
+        {
+            let chosen = self.chosen(&mut transaction, tenant, provider).await?;
+            if replace || chosen.is_none() {
+                self.choose(&mut transaction, tenant, provider, Some(profile))
+                    .await?;
+            }
+        }
+        self.commit(transaction).await?;
         Ok(outcomes)
     }
 
+    async fn commit(&self, transaction: Transaction<'_, Sqlite>) -> Result<(), VaultError> {
+        let committed = transaction.commit().await;
+        committed.map_err(|error| VaultError::of(&self.path, &error))
+    }
+
+    /// What is known of a credential that may be replaced.
+    async fn before(
+        &self,
+        connection: &mut SqliteConnection,
+        owner: &Owner,
+        provider: &ProviderId,
+    ) -> Result<Option<Before>, VaultError> {
+        let statement = concat!(
+            "SELECT created_at, generation FROM credential WHERE ",
+            here!()
+        );
+        let row = sqlx::query_as_with(statement, row_key(owner, provider))
+            .fetch_optional(connection)
+            .await
+            .map_err(|error| VaultError::of(&self.path, &error))?;
+        Ok(row.map(|(created_at, generation)| Before {
+            created_at,
+            generation,
+        }))
+    }
+
+    /// Gives the new generation.
     async fn put_in(
         &self,
         transaction: &mut SqliteConnection,
         owner: &Owner,
         provider: &ProviderId,
         credential: &NewCredential,
+        before: Option<Before>,
         now: u64,
-    ) -> Result<(Added, i64), VaultError> {
+    ) -> Result<i64, VaultError> {
         let failed = |error| VaultError::of(&self.path, &error);
         let generation = next_generation(&mut *transaction).await.map_err(failed)?;
-        let created_at: Option<i64> = sqlx::query_scalar(
-            "SELECT created_at FROM credential WHERE tenant = ? AND profile = ? AND provider = ?",
-        )
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(failed)?;
         let held = Held {
             secret: credential.secret.clone(),
             account: credential.account.clone(),
@@ -450,14 +541,17 @@ impl Store {
             written_at: now,
             ended: false,
         };
-        let row = self.seal(owner, provider, &held, created_at.unwrap_or(seconds(now)));
+        let created_at = before.map_or(seconds(now), |before| before.created_at);
+        let row = self.seal(owner, provider, &held, created_at);
         // The doubt about a refresh token goes with the token, but not if the same one is written once more.
-        sqlx::query(
-            "DELETE FROM refresh WHERE tenant = ? AND profile = ? AND provider = ? AND token_hash IS NOT ?",
+        sqlx::query_with(
+            concat!(
+                "DELETE FROM refresh WHERE ",
+                here!(),
+                " AND token_hash IS NOT ?4"
+            ),
+            row_key(owner, provider),
         )
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
         .bind(self.token_hash(&held.secret))
         .execute(&mut *transaction)
         .await
@@ -481,12 +575,7 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
-        let added = if created_at.is_some() {
-            Added::Replaced
-        } else {
-            Added::New
-        };
-        Ok((added, generation))
+        Ok(generation)
     }
 
     /// Deletes a credential, what is known of its refresh, and the choice of its profile for its provider; gives its
@@ -500,27 +589,24 @@ impl Store {
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
         for statement in [
-            "DELETE FROM refresh WHERE tenant = ? AND profile = ? AND provider = ?",
-            "DELETE FROM default_profile WHERE tenant = ? AND profile = ? AND provider = ?",
+            concat!("DELETE FROM refresh WHERE ", here!()),
+            concat!("DELETE FROM default_profile WHERE ", here!()),
         ] {
-            sqlx::query(statement)
-                .bind(owner.tenant.as_str())
-                .bind(owner.profile.as_str())
-                .bind(provider.as_str())
+            sqlx::query_with(statement, row_key(owner, provider))
                 .execute(&mut *transaction)
                 .await
                 .map_err(failed)?;
         }
-        let deleted = sqlx::query_as(
-            "DELETE FROM credential WHERE tenant = ? AND profile = ? AND provider = ? RETURNING account, generation",
-        )
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        let statement = concat!(
+            "DELETE FROM credential WHERE ",
+            here!(),
+            " RETURNING account, generation"
+        );
+        let deleted = sqlx::query_as_with(statement, row_key(owner, provider))
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        self.commit(transaction).await?;
         Ok(deleted)
     }
 
@@ -530,9 +616,20 @@ impl Store {
         provider: &ProviderId,
         profile: Option<&ProfileName>,
     ) -> Result<(), VaultError> {
-        let failed = |error| VaultError::of(&self.path, &error);
         let mut writer = self.writer().await?;
         let mut transaction = self.begin(&mut writer).await?;
+        self.choose(&mut transaction, tenant, provider, profile)
+            .await?;
+        self.commit(transaction).await
+    }
+
+    async fn choose(
+        &self,
+        transaction: &mut SqliteConnection,
+        tenant: &TenantId,
+        provider: &ProviderId,
+        profile: Option<&ProfileName>,
+    ) -> Result<(), VaultError> {
         let query = match profile {
             Some(profile) => {
                 let place = self.choice(tenant, provider, profile);
@@ -548,31 +645,44 @@ impl Store {
                 .bind(tenant.as_str())
                 .bind(provider.as_str()),
         };
-        query.execute(&mut *transaction).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)
+        let done = query.execute(transaction).await;
+        done.map(drop)
+            .map_err(|error| VaultError::of(&self.path, &error))
     }
 
-    pub(super) async fn default_profiles(
+    /// The profile that a tenant chose for a provider.
+    async fn chosen(
+        &self,
+        connection: &mut SqliteConnection,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Option<ProfileName>, VaultError> {
+        let row: Option<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT profile, seal FROM default_profile WHERE tenant = ? AND provider = ?",
+        )
+        .bind(tenant.as_str())
+        .bind(provider.as_str())
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| VaultError::of(&self.path, &error))?;
+        Ok(row.and_then(|(profile, seal)| self.valid_choice(tenant, provider, profile, &seal)))
+    }
+
+    /// `None` for a choice that was not made with the key.
+    fn valid_choice(
         &self,
         tenant: &TenantId,
-    ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
-        let rows: Vec<(String, String, Vec<u8>)> =
-            sqlx::query_as("SELECT provider, profile, seal FROM default_profile WHERE tenant = ?")
-                .bind(tenant.as_str())
-                .fetch_all(&mut *self.reader().await?.connection)
-                .await
-                .map_err(|error| VaultError::of(&self.path, &error))?;
-        let valid = |(provider, profile, seal): (String, String, Vec<u8>)| {
-            let provider = ProviderId::new(provider).ok()?;
-            let profile = ProfileName::new(profile).ok()?;
-            let place = self.choice(tenant, &provider, &profile);
-            if self.unlocked().key.open(&place, &seal).is_none() {
-                tracing::warn!(%provider, "the choice of a profile was altered in the vault; it is left out");
-                return None;
-            }
-            Some((provider, profile))
-        };
-        Ok(rows.into_iter().filter_map(valid).collect())
+        provider: &ProviderId,
+        profile: String,
+        seal: &[u8],
+    ) -> Option<ProfileName> {
+        let profile = ProfileName::new(profile).ok()?;
+        let place = self.choice(tenant, provider, &profile);
+        if self.unlocked().key.open(&place, seal).is_none() {
+            tracing::warn!(%provider, "the choice of a profile was altered in the vault; it is left out");
+            return None;
+        }
+        Some(profile)
     }
 
     /// The row of a credential that was first written at `created_at`.
@@ -667,34 +777,9 @@ impl Reader<'_> {
         &mut self.connection
     }
 
-    /// As [`Store::follow_rotation`].
-    pub(super) async fn follow_rotation(&mut self, store: &Store) -> Result<bool, VaultError> {
-        store.follow_rotation(&mut self.connection).await
-    }
-
     /// Of the data when the reader was taken. Differs from what it was if anything was written in between.
     pub(super) fn version(&self) -> i64 {
         self.version
-    }
-
-    /// The row of one credential.
-    pub(super) async fn row(
-        &mut self,
-        owner: &Owner,
-        provider: &ProviderId,
-    ) -> Result<Option<Result<StoredRow, RowProblem>>, VaultError> {
-        let row = sqlx::query(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM credential WHERE tenant = ? AND profile = ? AND provider = ?"
-        ))
-        .bind(owner.tenant.as_str())
-        .bind(owner.profile.as_str())
-        .bind(provider.as_str())
-        .fetch_optional(&mut *self.connection)
-        .await
-        .map_err(|error| VaultError::of(self.path, &error))?;
-        Ok(row.map(|row| StoredRow::read(&row)))
     }
 
     /// All rows of a tenant.
@@ -743,6 +828,36 @@ impl Reader<'_> {
             Some((ProfileName::new(name).ok()?, usize::try_from(count).ok()?))
         };
         Ok(rows.into_iter().filter_map(valid).collect())
+    }
+
+    /// The chosen profiles of a tenant, by provider.
+    pub(super) async fn default_profiles(
+        &mut self,
+        store: &Store,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<ProviderId, ProfileName>, VaultError> {
+        let rows: Vec<(String, String, Vec<u8>)> =
+            sqlx::query_as("SELECT provider, profile, seal FROM default_profile WHERE tenant = ?")
+                .bind(tenant.as_str())
+                .fetch_all(&mut *self.connection)
+                .await
+                .map_err(|error| VaultError::of(self.path, &error))?;
+        let valid = |(provider, profile, seal): (String, String, Vec<u8>)| {
+            let provider = ProviderId::new(provider).ok()?;
+            let profile = store.valid_choice(tenant, &provider, profile, &seal)?;
+            Some((provider, profile))
+        };
+        Ok(rows.into_iter().filter_map(valid).collect())
+    }
+
+    /// The profile that a tenant chose for a provider.
+    pub(super) async fn chosen(
+        &mut self,
+        store: &Store,
+        tenant: &TenantId,
+        provider: &ProviderId,
+    ) -> Result<Option<ProfileName>, VaultError> {
+        store.chosen(&mut self.connection, tenant, provider).await
     }
 
     /// The profiles of a tenant with a row for the provider.
@@ -951,4 +1066,20 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
+}
+
+/// Waits for what another thread has in some microseconds. Sleeping would cost more than the answer: a thread of its
+/// own is woken late, on an idle processor by several times what a look into the database takes. Other tasks and
+/// threads go on meanwhile.
+async fn awake<T>(answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    let end = Instant::now() + AWAKE;
+    while Instant::now() < end {
+        if let Poll::Ready(answer) = futures::poll!(answer.as_mut()) {
+            return answer;
+        }
+        std::thread::yield_now();
+        tokio::task::yield_now().await;
+    }
+    answer.await
 }

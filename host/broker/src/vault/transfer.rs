@@ -101,10 +101,10 @@ struct Exported {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ExportedChoice {
-    tenant: TenantId,
-    provider: ProviderId,
-    profile: ProfileName,
+pub(super) struct ExportedChoice {
+    pub(super) tenant: TenantId,
+    pub(super) provider: ProviderId,
+    pub(super) profile: ProfileName,
 }
 
 /// Of which version a file is, whatever else is in it.
@@ -182,16 +182,11 @@ impl Vault {
             wanted.push(credential(exported)?);
         }
         let store = self.made().await?;
-        let outcomes = store.put_all(&wanted, replace, now()).await;
+        let outcomes = store
+            .put_all(&wanted, &default_profiles, replace, now())
+            .await;
         self.has_written();
         let outcomes = outcomes?;
-        for choice in default_profiles {
-            let chosen = self.default_profiles(&choice.tenant).await?;
-            if replace || !chosen.contains_key(&choice.provider) {
-                self.set_default_profile(&choice.tenant, &choice.provider, Some(&choice.profile))
-                    .await?;
-            }
-        }
         let report = wanted.into_iter().zip(outcomes);
         Ok(report
             .map(|((owner, provider, credential), (outcome, generation))| {

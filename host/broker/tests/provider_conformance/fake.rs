@@ -18,11 +18,15 @@ use url::{Url, form_urlencoded};
 
 use crate::fake_server::{Received, Reply, http};
 use crate::file::local;
+use crate::proof;
 
 pub(crate) const CLIENT_ID: &str = "kit-client.1";
 /// With what has to be escaped in HTTP Basic and in a form.
 pub(crate) const CLIENT_SECRET: &str = "kit+secret: 100%&=/é";
 pub(crate) const LABEL: &str = "kit@example.com";
+
+/// What has to be in every proof of a key.
+const NONCE: &str = "kit-nonce";
 
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -59,6 +63,12 @@ pub(crate) struct State {
     access: Option<String>,
     refresh: Option<String>,
     redirect: Option<String>,
+    /// What was left here for a consent, by what refers to it.
+    pushed: BTreeMap<String, Params>,
+    /// The thumbprint of the key that the tokens are bound to.
+    pub(crate) key: Option<String>,
+    /// The ids of all proofs.
+    proofs: BTreeSet<String>,
 }
 
 /// What a consent was asked for with.
@@ -67,6 +77,7 @@ struct Asked {
     redirect: String,
     challenge: Option<String>,
     scopes: BTreeSet<String>,
+    key: Option<String>,
 }
 
 type Params = BTreeMap<String, String>;
@@ -110,6 +121,13 @@ impl Fake {
         for (name, value) in expected.query_pairs() {
             expect(&mut params, &name, &value)?;
         }
+        if oauth.par_url.is_some() {
+            let reference = take(&mut params, "request_uri")?;
+            expect(&mut params, "client_id", CLIENT_ID)?;
+            nothing_left(&params)?;
+            let pushed = self.state().pushed.remove(&reference);
+            params = pushed.context("nothing was pushed")?;
+        }
         for (name, value) in &oauth.authorize_params {
             expect(&mut params, name, value)?;
         }
@@ -130,6 +148,8 @@ impl Fake {
             }
             Pkce::Refused => None,
         };
+        let key = oauth.dpop.then(|| take(&mut params, "dpop_jkt"));
+        let key = key.transpose()?;
         nothing_left(&params)?;
         let mut known = self.state();
         let code = format!("code/{}+&=", known.codes.len());
@@ -137,6 +157,7 @@ impl Fake {
             redirect: redirect.to_owned(),
             challenge,
             scopes,
+            key,
         };
         known.codes.insert(code.clone(), asked);
         Ok((state, code))
@@ -169,6 +190,15 @@ impl Fake {
             if is(&oauth.device_url) {
                 return self.device(oauth, request);
             }
+            if is(&oauth.par_url) {
+                return self.push(oauth, request);
+            }
+            if oauth.issuer.as_ref().is_some_and(|issuer| {
+                let place = "/.well-known/oauth-authorization-server";
+                format!("{place}{}", self.path(issuer)) == request.path
+            }) {
+                return self.metadata(oauth, request);
+            }
         }
         match &self.provider.identity {
             Some(identity) => self.identity(identity, request),
@@ -176,8 +206,85 @@ impl Fake {
         }
     }
 
+    /// What the issuer says about itself.
+    fn metadata(&self, oauth: &OAuth, request: &Received) -> Result<Reply> {
+        ensure!(request.method == "GET", "it is a GET");
+        let origin = format!("http://{}", request.header("host"));
+        let at = |address: &Option<UrlTemplate>| {
+            let address = address.as_ref();
+            address.map(|address| format!("{origin}{}", self.path(address)))
+        };
+        let answer = json!({
+            "issuer": at(&oauth.issuer),
+            "authorization_endpoint": at(&oauth.authorize_url),
+            "token_endpoint": at(&oauth.token_url),
+            "revocation_endpoint": at(&oauth.revoke_url),
+            "device_authorization_endpoint": at(&oauth.device_url),
+            "authorization_response_iss_parameter_supported": oauth.iss_expected,
+            "code_challenge_methods_supported": ["S256"],
+        });
+        Ok(http(200, "application/json", answer))
+    }
+
+    /// What a consent is to be asked for, left here before the browser comes.
+    fn push(&self, oauth: &OAuth, request: &Received) -> Result<Reply> {
+        ensure!(request.method == "POST", "it is a POST");
+        let mut params = params(request, BodyFormat::Form)?;
+        expect_headers(&oauth.token_headers, request)?;
+        let client = params.get("client_id").cloned();
+        expect_client(oauth.client_auth, request, &mut params)?;
+        params.extend(client.map(|client| ("client_id".to_owned(), client)));
+        let mut known = self.state();
+        let reference = format!(
+            "urn:ietf:params:oauth:request_uri:{}+&=",
+            known.pushed.len()
+        );
+        known.pushed.insert(reference.clone(), params);
+        let answer = json!({ "request_uri": reference, "expires_in": 60 });
+        Ok(http(201, "application/json", answer))
+    }
+
+    /// The key that a request shows, where tokens are bound to one; or the answer that asks for the nonce.
+    fn proven(
+        &self,
+        oauth: &OAuth,
+        request: &Received,
+        access: Option<&str>,
+    ) -> Result<Result<Option<String>, Reply>> {
+        let proof = request.header("dpop");
+        if !oauth.dpop {
+            ensure!(proof.is_empty(), "`DPoP` should not be there");
+            return Ok(Ok(None));
+        }
+        let (path, _) = request.path.split_once('?').unwrap_or((&request.path, ""));
+        let url = format!("http://{}{path}", request.header("host"));
+        let proven = proof::check(proof, &request.method, &url, access)?;
+        let new = self.state().proofs.insert(proven.id);
+        ensure!(new, "a proof was used before");
+        match proven.nonce.as_deref() {
+            Some(NONCE) => Ok(Ok(Some(proven.key))),
+            Some(other) => bail!("the nonce is `{other}`"),
+            None => {
+                let error = "use_dpop_nonce";
+                let status = if access.is_some() { 401 } else { 400 };
+                Ok(Err(Reply::Http {
+                    status,
+                    headers: format!(
+                        "content-type: application/json\r\ndpop-nonce: {NONCE}\r\n\
+                         www-authenticate: DPoP error=\"{error}\"\r\n"
+                    ),
+                    body: json!({ "error": error }).to_string(),
+                }))
+            }
+        }
+    }
+
     fn token(&self, oauth: &OAuth, request: &Received) -> Result<Reply> {
         ensure!(request.method == "POST", "it is a POST");
+        let key = match self.proven(oauth, request, None)? {
+            Ok(key) => key,
+            Err(asks) => return Ok(asks),
+        };
         let mut params = params(request, oauth.body)?;
         expect_headers(&oauth.token_headers, request)?;
         expect_client(oauth.client_auth, request, &mut params)?;
@@ -205,6 +312,8 @@ impl Fake {
                     let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
                     ensure!(digest == *challenge, "the verifier is another one");
                 }
+                ensure!(key == asked.key, "the code is bound to another key");
+                known.key = key;
                 known.redirect = Some(asked.redirect);
                 asked.scopes
             }
@@ -223,6 +332,7 @@ impl Fake {
                     nothing_left(&params)?;
                     return Ok(refused(oauth, 400, "authorization_pending"));
                 }
+                known.key = key;
                 known.redirect = None;
                 asked.scopes
             }
@@ -232,6 +342,7 @@ impl Fake {
                     Some(&token) == known.refresh.as_ref(),
                     "the refresh token is not the one that is valid"
                 );
+                ensure!(key == known.key, "the tokens are bound to another key");
                 if oauth.refresh_redirect
                     && let Some(redirect) = &known.redirect
                 {
@@ -327,12 +438,17 @@ impl Fake {
     }
 
     fn identity(&self, identity: &Identity, request: &Received) -> Result<Reply> {
-        let mut known = self.state();
-        let (kind, entered) = known.credential.clone().context("nobody is here")?;
+        let (kind, entered) = self.state().credential.clone().context("nobody is here")?;
         let sent = match kind {
-            CredentialKind::Oauth2 => known.access.clone().context("no token was issued")?,
+            CredentialKind::Oauth2 => self.access()?,
             _ => entered,
         };
+        if is_bound(&self.provider, kind) {
+            match self.proven(self.oauth()?, request, Some(&sent))? {
+                Ok(key) => ensure!(key == self.state().key, "the token is bound to another key"),
+                Err(asks) => return Ok(asks),
+            }
+        }
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let place = self.path(&identity.url);
         let (expected, own) = place.split_once('?').unwrap_or((&place, ""));
@@ -373,6 +489,7 @@ impl Fake {
                 ensure!(content_type == "application/json", "it is {content_type}");
             }
         }
+        let mut known = self.state();
         known.asked_for_label += 1;
         if known.hides_label {
             return Ok(http(
@@ -430,10 +547,19 @@ pub(crate) fn carried(provider: &Provider, kind: CredentialKind, sent: &str) -> 
         (CredentialKind::Basic, _) => {
             return Carried::Header("Authorization".to_owned(), format!("Basic {sent}"));
         }
+        _ if is_bound(provider, kind) => {
+            return Carried::Header("Authorization".to_owned(), format!("DPoP {sent}"));
+        }
         (CredentialKind::ApiKey, Some(inject)) => inject,
         _ => &provider.inject,
     };
     by(inject, sent)
+}
+
+/// Whether secrets of that kind are bound to a key.
+pub(crate) fn is_bound(provider: &Provider, kind: CredentialKind) -> bool {
+    let oauth = provider.oauth.as_ref();
+    kind == CredentialKind::Oauth2 && oauth.is_some_and(|oauth| oauth.dpop)
 }
 
 fn by(inject: &Inject, sent: &str) -> Carried {
@@ -483,7 +609,8 @@ fn issue(oauth: &OAuth, known: &mut State, grant: &str, scopes: &BTreeSet<String
     known.issued += 1;
     let access = format!("access-{}-~._/+=", known.issued);
     known.access = Some(access.clone());
-    let mut answer = json!({ "ok": true, "token_type": "bearer" });
+    let token_type = if oauth.dpop { "DPoP" } else { "bearer" };
+    let mut answer = json!({ "ok": true, "token_type": token_type });
     let at = &pointers(oauth, grant);
     let usual = ResponsePointers::default();
     // What stands where others have it belongs to somebody else.

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use holster_broker::{
     Begun, Broker, BrokerSettings, Browser, Callback, Choice, ChosenWay, ClientAuth,
     ConfiguredClient, ConnectAddress, Connection, ConnectionState, CredentialKind, Disconnected,
-    NewConnection, OAuth, Owner, Provider, Redirect, Rotation, SecretSource,
+    NewConnection, OAuth, Owner, Provider, Redirect, Rotation, SecretSource, Stage, Way,
 };
 use holster_types::{
     ExposeSecret as _, Grant, ProfileName, Requirement, SecretString, TenantId, ThreadId,
@@ -20,9 +20,9 @@ use holster_types::{
 use tempfile::TempDir;
 use url::Url;
 
-use crate::fake::{CLIENT_ID, CLIENT_SECRET, Carried, Fake, LABEL, carried};
+use crate::fake::{CLIENT_ID, CLIENT_SECRET, Carried, Fake, LABEL, carried, is_bound};
 use crate::fake_server::FakeServer;
-use crate::file;
+use crate::{file, proof};
 
 /// The scopes that a tool wants.
 pub(crate) const WANTED: &[&str] = &["kit.read", "kit.write"];
@@ -36,7 +36,7 @@ const OVER_SOON: u64 = 2;
 
 /// One provider on this machine, and a broker that knows it.
 pub(crate) struct World {
-    /// As its file describes it.
+    /// As its file describes it, with the addresses that the file leaves to its metadata.
     provider: Provider,
     variables: BTreeMap<String, String>,
     fake: Arc<Fake>,
@@ -48,6 +48,7 @@ pub(crate) struct World {
 impl World {
     /// A provider as `provider` has it, and a broker that believes it to be as `believed` has it.
     pub(crate) async fn new(provider: &Provider, believed: &Provider) -> Result<Self> {
+        let provider = &file::served(provider);
         let variables: BTreeMap<_, _> = provider
             .variables
             .iter()
@@ -184,13 +185,15 @@ impl World {
         let Some(issuer) = &self.oauth()?.issuer else {
             return self.nothing_was_wrong();
         };
-        let wrong = format!("{issuer}/other");
-        let connection = self.consent_by("refused", Some(wrong)).await?;
-        let state = connection.state;
-        ensure!(
-            matches!(state, ConnectionState::Refused { .. }),
-            "with another issuer, the connection {state}"
-        );
+        let another = Some(format!("{issuer}/other"));
+        let none = self.oauth()?.iss_expected.then_some(None);
+        for wrong in [Some(another), none].into_iter().flatten() {
+            let state = self.consent_by("refused", wrong.clone()).await?.state;
+            ensure!(
+                matches!(state, ConnectionState::Refused { .. }),
+                "with {wrong:?} as its issuer, the connection {state}"
+            );
+        }
         self.nothing_was_wrong()
     }
 
@@ -265,6 +268,16 @@ impl World {
     async fn connects_a_device(&self) -> Result<()> {
         self.expect(CredentialKind::Oauth2, "", LONG);
         let connection = self.begin("device").await?;
+        let (address, _) = self.address()?;
+        let page = self
+            .broker
+            .connect_page(&connection.id, None, &address)
+            .await?;
+        let offered = match page.context("there is no page")?.stage {
+            Stage::Choose { ways, .. } => ways.iter().any(|way| matches!(way, Way::Device { .. })),
+            _ => false,
+        };
+        ensure!(offered, "the page offers no code");
         let begun = self
             .choose(&connection, &Browser::new(), ChosenWay::Device, &[])
             .await?;
@@ -537,9 +550,33 @@ impl World {
                 "{found:?} is not `{name}: {value}`"
             );
         }
+        self.is_proven(grant, kind, sent)?;
         ensure!(
             grant.hosts == self.provider.hosts,
             "it may go to other hosts"
+        );
+        Ok(())
+    }
+
+    /// Where tokens are bound to a key, each request of a tool shows it.
+    fn is_proven(&self, grant: &Grant, kind: CredentialKind, sent: &str) -> Result<()> {
+        let Some(proof) = &grant.proof else {
+            let bound = is_bound(&self.provider, kind);
+            ensure!(!bound, "a tool cannot show the key");
+            return Ok(());
+        };
+        ensure!(is_bound(&self.provider, kind), "a tool shows a key");
+        let url = "https://api.example/things";
+        let proof = proof.of("PATCH", &format!("{url}?page=1"));
+        let proven = proof::check(
+            &proof.context("there is no proof")?,
+            "PATCH",
+            url,
+            Some(sent),
+        )?;
+        ensure!(
+            Some(proven.key) == self.fake.state().key,
+            "a tool shows another key"
         );
         Ok(())
     }
@@ -565,13 +602,7 @@ impl World {
     }
 
     fn oauth(&self) -> Result<&OAuth> {
-        let oauth = self.provider.oauth.as_ref().context("no `[oauth]`")?;
-        let known = !oauth.dpop && oauth.par_url.is_none() && oauth.token_url.is_some();
-        ensure!(
-            known,
-            "the kit's provider knows no DPoP, PAR or discovery yet"
-        );
-        Ok(oauth)
+        self.provider.oauth.as_ref().context("no `[oauth]`")
     }
 
     fn expect(&self, kind: CredentialKind, sent: &str, lifetime: u64) {
@@ -611,7 +642,7 @@ fn owner(profile: &str) -> Result<Owner> {
     Ok(Owner::new(&TenantId::local(), ProfileName::new(profile)?))
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
 }

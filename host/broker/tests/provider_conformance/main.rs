@@ -1,5 +1,8 @@
 //! Every provider that comes with the program, against a server that is exactly what its file says.
 //!
+//! What none of them uses (tokens bound to a key, pushed requests, discovery) has files of the kit's own, in
+//! `providers/`.
+//!
 //! The server is made from the file: it takes what the file describes and nothing else. So the kit does not show that
 //! a file is right, only the vendor can; it shows that the broker does all that the form of the file can say, and that
 //! a file can be used from the first page to the last token.
@@ -10,13 +13,14 @@ mod fake;
 mod fake_server;
 mod file;
 mod flows;
+mod proof;
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt as _, stream};
 use holster_broker::{
     BodyFormat, Broker, BrokerSettings, ClientAuth, CredentialKind, Identity, OAuth, Pkce,
-    Provider, Redirect, Revocation, RevokeAuth, RevokeBody, RevokeMethod,
+    Provider, Redirect, Revocation, RevokeAuth, RevokeBody, RevokeMethod, UrlTemplate,
 };
 
 use flows::World;
@@ -24,11 +28,18 @@ use flows::World;
 /// How many providers are tried at once.
 const AT_ONCE: usize = 16;
 
-async fn built_in() -> Vec<Provider> {
+/// Providers of the kit's own.
+const OWN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/provider_conformance/providers"
+);
+
+/// Those that come with the program, and the kit's own.
+async fn providers() -> Vec<Provider> {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::open(BrokerSettings {
         data_folder: folder.path().to_owned(),
-        provider_folder: None,
+        provider_folder: Some(OWN.into()),
         configured: BTreeMap::new(),
         extra_hosts: BTreeMap::new(),
         default_profile: None,
@@ -46,7 +57,7 @@ async fn try_out(real: &Provider, believed: &Provider) -> anyhow::Result<Vec<Str
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_of_every_provider_is_connected_used_renewed_and_revoked() {
-    let providers = built_in().await;
+    let providers = providers().await;
     let mut results: Vec<_> = stream::iter(&providers)
         .map(async |provider| (provider, try_out(provider, provider).await))
         .buffer_unordered(AT_ONCE)
@@ -66,7 +77,19 @@ async fn an_account_of_every_provider_is_connected_used_renewed_and_revoked() {
     }
     assert!(failed.is_empty(), "see above: {failed:?}");
     let consents = |provider: &&Provider| provider.kinds.contains(&CredentialKind::Oauth2);
-    assert!(providers.iter().filter(consents).count() >= 29);
+    assert!(providers.iter().filter(consents).count() >= 32);
+    let passed = |id: &str| {
+        let mut results = results.iter();
+        let (_, passed) = results.find(|(provider, _)| provider.id.as_str() == id)?;
+        Some(passed.as_ref().ok()?.join(", "))
+    };
+    for (id, flows) in [
+        ("kit_dpop", "connect, refusal, refresh, device, revoke"),
+        ("kit_par", "connect, refusal, refresh, revoke"),
+        ("kit_discovery", "connect, refusal, refresh, device, revoke"),
+    ] {
+        assert_eq!(passed(id).as_deref(), Some(flows), "{id}");
+    }
 }
 
 fn oauth(provider: &mut Provider) -> &mut OAuth {
@@ -75,6 +98,18 @@ fn oauth(provider: &mut Provider) -> &mut OAuth {
 
 fn identity(provider: &mut Provider) -> &mut Identity {
     provider.identity.as_mut().unwrap()
+}
+
+fn url(text: &str) -> UrlTemplate {
+    text.to_owned().try_into().unwrap()
+}
+
+/// What the metadata say of how to consent, and no more.
+fn undiscovered(oauth: &mut OAuth) {
+    oauth.authorize_url = Some(url("https://discovery.example/tenant/authorize"));
+    oauth.token_url = Some(url("https://discovery.example/tenant/token"));
+    oauth.device_url = Some(url("https://discovery.example/tenant/device"));
+    oauth.revoke_url = Some(url("https://discovery.example/tenant/revoke"));
 }
 
 /// What is changed in a file before the broker reads it.
@@ -120,11 +155,21 @@ const WRONG: &[(&str, Change, &str)] = &[
     ("dropbox", |p| identity(p).body = None, "it is a POST"),
     ("dropbox", |p| p.identity = None, "the label is None"),
     ("brevo", |p| p.inject.header = None, "`api-key` is not as the file says"),
+    ("kit_dpop", |p| oauth(p).dpop = false, "`dpop_jkt` is missing"),
+    ("slack", |p| oauth(p).dpop = true, "[\"dpop_jkt\"]"),
+    ("kit_par", |p| oauth(p).par_url = None, "`request_uri` is missing"),
+    ("kit_par", |p| oauth(p).client_auth = ClientAuth::None, "`client_secret` is missing"),
+    ("kit_par", |p| oauth(p).default_scopes.clear(), "`scope`"),
+    ("slack", |p| oauth(p).par_url = oauth(p).token_url.clone(), "`grant_type` is missing"),
+    ("kit_discovery", |p| oauth(p).issuer = Some(url("https://discovery.example/other")), "nothing is here"),
+    ("kit_discovery", |p| undiscovered(oauth(p)), "with None as its issuer"),
+    ("kit_discovery", |p| oauth(p).revoke_url = Some(url("https://discovery.example/other")), "nothing is here"),
+    ("kit_discovery", |p| oauth(p).device_url = Some(url("https://discovery.example/other")), "nothing is here"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_does_not_keep_to_the_file_is_noticed() {
-    let providers = built_in().await;
+    let providers = providers().await;
     let noticed = stream::iter(WRONG)
         .map(async |(id, change, complaint)| {
             let provider = providers

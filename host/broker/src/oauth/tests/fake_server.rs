@@ -12,21 +12,21 @@ use url::form_urlencoded;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
-    pub(super) method: String,
+pub(crate) struct Received {
+    pub(crate) method: String,
     /// With the query.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// By lower-case name.
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Received {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    pub(super) fn form(&self) -> BTreeMap<String, String> {
+    pub(crate) fn form(&self) -> BTreeMap<String, String> {
         form_urlencoded::parse(self.body.as_bytes())
             .into_owned()
             .collect()
@@ -35,7 +35,7 @@ impl Received {
 
 /// What it answers.
 #[derive(Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Http {
         status: u16,
         headers: String,
@@ -46,7 +46,7 @@ pub(super) enum Reply {
 }
 
 /// A body, as a test writes it.
-pub(super) struct Text(String);
+pub(crate) struct Text(String);
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
@@ -66,7 +66,7 @@ impl From<Value> for Text {
     }
 }
 
-pub(super) fn http(status: u16, content_type: &str, body: impl Into<Text>) -> Reply {
+pub(crate) fn http(status: u16, content_type: &str, body: impl Into<Text>) -> Reply {
     Reply::Http {
         status,
         headers: format!("content-type: {content_type}\r\n"),
@@ -74,21 +74,21 @@ pub(super) fn http(status: u16, content_type: &str, body: impl Into<Text>) -> Re
     }
 }
 
-pub(super) fn json(body: impl Into<Text>) -> Reply {
+pub(crate) fn json(body: impl Into<Text>) -> Reply {
     http(200, "application/json", body)
 }
 
 type Answers = dyn Fn(&Received) -> Reply + Send + Sync;
 
 /// It stops when this is dropped.
-pub(super) struct FakeServer {
-    pub(super) url: String,
+pub(crate) struct FakeServer {
+    pub(crate) url: String,
     received: Arc<Mutex<Vec<Received>>>,
     _tasks: JoinSet<()>,
 }
 
 impl FakeServer {
-    pub(super) async fn start(
+    pub(crate) async fn start(
         answers: impl Fn(&Received) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -114,15 +114,15 @@ impl FakeServer {
     }
 
     /// Always the same.
-    pub(super) async fn always(reply: Reply) -> Self {
+    pub(crate) async fn always(reply: Reply) -> Self {
         Self::start(move |_| reply.clone()).await
     }
 
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
-    pub(super) fn only(&self) -> Received {
+    pub(crate) fn only(&self) -> Received {
         let received = self.received();
         assert_eq!(received.len(), 1, "{received:?}");
         received[0].clone()

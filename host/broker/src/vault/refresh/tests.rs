@@ -271,6 +271,15 @@ impl Setting {
         connection.close().await.unwrap();
     }
 
+    /// The refresh tokens that the provider is to be told of now.
+    async fn to_revoke(&self) -> Vec<String> {
+        let due = self.vault.due_revocations().await.unwrap();
+        due.iter()
+            .map(|due| due.revoked.refresh.as_ref().unwrap().expose_secret())
+            .map(str::to_owned)
+            .collect()
+    }
+
     async fn journal(&self) -> i64 {
         let (store, ..) = self.vault.read(&owner(), &linear()).await.unwrap().unwrap();
         sqlx::query_scalar("SELECT count(*) FROM refresh")
@@ -646,6 +655,7 @@ async fn a_credential_that_is_removed_during_a_refresh_is_not_resurrected() {
     .await;
     assert!(matches!(outcome, Err(RenewError::Gone)), "{outcome:?}");
     assert!(setting.found().await.is_none());
+    assert_eq!(setting.to_revoke().await, ["late"]);
 }
 
 #[tokio::test]
@@ -668,6 +678,10 @@ async fn a_credential_that_is_replaced_during_a_refresh_wins_over_the_late_answe
             "second"
         );
         assert_eq!(setting.problem().await, None);
+        assert!(
+            setting.to_revoke().await.is_empty(),
+            "that could end the new consent"
+        );
     }
 }
 
@@ -960,6 +974,7 @@ async fn what_is_removed_while_its_answer_waits_to_be_stored_stays_removed() {
     assert!(matches!(outcome, Err(RenewError::Gone)), "{outcome:?}");
     tokio::time::sleep(LONGEST_RETRY.min(Duration::from_millis(500))).await;
     assert!(setting.found().await.is_none());
+    assert_eq!(setting.to_revoke().await, ["first.1"]);
 }
 
 #[tokio::test]

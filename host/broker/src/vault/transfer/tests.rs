@@ -136,6 +136,31 @@ async fn what_was_exported_comes_back_in_another_vault() {
 }
 
 #[tokio::test]
+async fn an_import_that_cannot_write_a_choice_of_a_profile_writes_no_credential() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (file, key) = exported(&filled(&one).await).await;
+    let vault = open(&other);
+    let there = owner("local", "there");
+    vault
+        .store(&there, &provider("slack"), token("mine"))
+        .await
+        .unwrap();
+    let store = vault.existing().await.unwrap().unwrap();
+    sqlx::query(
+        "CREATE TRIGGER full BEFORE INSERT ON default_profile BEGIN SELECT RAISE(ABORT, 'full'); END",
+    )
+    .execute(&mut *store.writer().await.unwrap())
+    .await
+    .unwrap();
+    let with = ImportWith::Identities(key);
+    let error = vault.import(file, with, false).await.unwrap_err();
+    assert!(matches!(error, VaultError::Database { .. }), "{error:?}");
+    let left = vault.list(&TenantId::local()).await.unwrap();
+    let left: Vec<_> = left.iter().map(|entry| entry.profile.as_str()).collect();
+    assert_eq!(left, ["there"]);
+}
+
+#[tokio::test]
 async fn an_import_replaces_nothing_unless_it_is_told_to() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (file, key) = exported(&filled(&one).await).await;
