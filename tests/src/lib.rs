@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod fixture;
+mod http_server;
 mod mcp_client;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use holster_core::{Call, Outcome};
 use serde_json::{Value, json};
 
 pub use fixture::Fixture;
+pub use http_server::HttpServer;
 pub use loopback_api;
 pub use mcp_client::{McpClient, Protocol};
 

@@ -1,7 +1,7 @@
 //! An MCP client of the tests' own: it says exactly what a test wants said, well-formed or not.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -49,8 +49,13 @@ impl McpClient {
         protocol: Protocol,
         capabilities: Value,
     ) -> Self {
-        let mut process = fixture
-            .command(&[&["mcp"], arguments].concat())
+        let command = fixture.command(&[&["mcp"], arguments].concat());
+        Self::start_as(command, protocol, capabilities)
+    }
+
+    /// Starts this command, which serves at its standard input and output, and begins as the version has it.
+    pub fn start_as(mut command: Command, protocol: Protocol, capabilities: Value) -> Self {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

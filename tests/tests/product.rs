@@ -4,6 +4,8 @@
 mod accounts;
 #[path = "product/bad_input.rs"]
 mod bad_input;
+#[path = "product/canary.rs"]
+mod canary;
 #[path = "product/code_cache.rs"]
 mod code_cache;
 #[path = "product/command_line.rs"]
@@ -24,3 +26,5 @@ mod parity;
 mod plugin_directory;
 #[path = "product/readme.rs"]
 mod readme;
+#[path = "product/serve.rs"]
+mod serve;

@@ -69,6 +69,7 @@ async fn open(folder: &Path) -> Broker {
         clients: BTreeMap::new(),
         variables: BTreeMap::new(),
         client_metadata_url: None,
+        expected_profiles: BTreeMap::new(),
     };
     let keeper = Box::new(KeyFile::in_data_folder(folder));
     Broker::open_with(settings, keeper).await.unwrap()

@@ -47,6 +47,8 @@ pub struct BrokerSettings {
     pub variables: BTreeMap<ProfileName, BTreeMap<ProviderId, BTreeMap<String, String>>>,
     /// The address of the client id metadata document.
     pub client_metadata_url: Option<Url>,
+    /// Profiles that are there although nothing was connected for them yet, by tenant.
+    pub expected_profiles: BTreeMap<TenantId, BTreeSet<ProfileName>>,
 }
 
 /// Whose credentials are meant.
@@ -77,6 +79,7 @@ pub struct Broker {
     clients: BTreeMap<ProviderId, ConfiguredClient>,
     variables: BTreeMap<ProfileName, BTreeMap<ProviderId, BTreeMap<String, String>>>,
     client_metadata_url: Option<Url>,
+    expected_profiles: BTreeMap<TenantId, BTreeSet<ProfileName>>,
     servers: AuthorizationServers,
     vault: Arc<Vault>,
 }
@@ -112,6 +115,7 @@ impl Broker {
             clients,
             variables,
             client_metadata_url,
+            expected_profiles,
         } = settings;
         let providers = tokio::task::spawn_blocking(move || {
             Providers::read(provider_folder.as_deref(), extra_hosts)
@@ -151,6 +155,7 @@ impl Broker {
             clients,
             variables,
             client_metadata_url,
+            expected_profiles,
             servers: AuthorizationServers::new(),
             vault: Arc::new(Vault::new(&data_folder, keeper)),
         })
@@ -288,6 +293,9 @@ impl Broker {
         count(&self.default_profile(), false, 0);
         for (name, credentials) in self.configured_profiles(tenant) {
             count(name, true, credentials.len());
+        }
+        for name in self.expected_profiles.get(tenant).into_iter().flatten() {
+            count(name, true, 0);
         }
         for (name, credentials) in self.vault.profiles(tenant).await? {
             count(&name, false, credentials);

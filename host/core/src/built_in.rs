@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use holster_broker::{Broker, BrokerError, Connection, ConnectionState, Owner};
+use holster_broker::{Broker, Connection, ConnectionState, Owner};
 use holster_runtime::{Behaviour, Content, ToolDefinition, ToolOutput};
 use holster_types::{ConnectionId, ToolName};
 use serde_json::{Value, json};
@@ -73,11 +73,9 @@ impl OwnTool {
                 violations,
             });
         }
-        let failed = |error: BrokerError| Failure::Broker(error.to_string());
         let connections = broker
             .thread_connections(&call.tenant, &call.thread)
-            .await
-            .map_err(failed)?;
+            .await?;
         let (answer, accounts) = match self.action {
             Action::Connections => {
                 let shown: Vec<_> = connections.iter().map(shown).collect();
@@ -86,10 +84,7 @@ impl OwnTool {
             Action::Disconnect => {
                 let connection = wanted(&connections, arguments)?;
                 let owner = Owner::new(&call.tenant, connection.owner.profile.clone());
-                let disconnected = broker
-                    .disconnect(&owner, &connection.provider)
-                    .await
-                    .map_err(failed)?;
+                let disconnected = broker.disconnect(&owner, &connection.provider).await?;
                 (
                     json!({ "result": disconnected, "connection": shown(connection) }),
                     vec![account(connection)],
@@ -119,11 +114,8 @@ fn wanted<'a>(connections: &'a [Connection], arguments: &Value) -> Result<&'a Co
             Some(&connection.id) == id.as_ref()
                 && matches!(connection.state, ConnectionState::Connected { .. })
         })
-        .ok_or_else(|| {
-            Failure::Broker(
-                "no such account was connected in this conversation; `holster_connections` lists those that were"
-                    .to_owned(),
-            )
+        .ok_or_else(|| Failure::NoConnection {
+            connection: id.map_or_else(String::new, String::from),
         })
 }
 

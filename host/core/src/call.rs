@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holster_broker::Unmet;
+use holster_broker::{BrokerError, Unmet};
 use holster_runtime::{CallError, HostVisit, ToolOutput};
 use holster_types::{
     ComponentHash, ComponentName, ProfileName, ProviderId, TenantId, ThreadId, ToolName,
@@ -110,8 +110,12 @@ pub enum Failure {
     },
     #[error("`{tool}` was not called, since more than one account could serve it: {unmet}")]
     Ambiguous { tool: ToolName, unmet: Unmet },
-    #[error("{0}")]
-    Broker(String),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(
+        "no account was connected in this conversation by the connection `{connection}`; `holster_connections` lists those that were"
+    )]
+    NoConnection { connection: String },
     #[error("`{tool}` answers with content that does not fit its own output schema: {}", .violations.join("; "))]
     InvalidOutput {
         tool: ToolName,

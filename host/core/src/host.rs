@@ -1,8 +1,9 @@
 //! The host, and the way of a call.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holster_broker::{Broker, BrokerError, BrokerSettings, Owner, Unmet};
+use holster_broker::{Broker, BrokerSettings, Owner, Unmet};
 use holster_runtime::{
     CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
     Sandbox, ToolDefinition,
@@ -151,7 +152,6 @@ impl Host {
         profile: Option<&ProfileName>,
         tools: &[ToolName],
     ) -> Result<Option<Unmet>, Failure> {
-        let failed = |error: BrokerError| Failure::Broker(error.to_string());
         let mut requirements = Vec::new();
         if tools.is_empty() {
             for tool in self.settled().await.tools() {
@@ -167,11 +167,11 @@ impl Host {
             requirements.extend_from_slice(&tool.definition().requirements);
         }
         let resolved = self.broker.resolve(tenant, profile, &requirements).await;
-        match resolved.map_err(failed)? {
+        match resolved? {
             Ok(_) => Ok(None),
             Err(unmet) => {
                 let unmet = self.broker.interrupt(tenant, thread, unmet).await;
-                unmet.map(Some).map_err(failed)
+                Ok(Some(unmet?))
             }
         }
     }
@@ -250,13 +250,12 @@ impl Host {
 
     /// Step 3: every requirement becomes a grant, or the call is interrupted before anything of the tool runs.
     async fn resolve(&self, call: &Call, tool: &ServedTool) -> Result<Vec<Grant>, Stop> {
-        let failed = |error: BrokerError| Failure::Broker(error.to_string());
         let requirements = &tool.definition().requirements;
         let unmet = match self
             .broker
             .resolve(&call.tenant, call.profile.as_ref(), requirements)
             .await
-            .map_err(failed)?
+            .map_err(Failure::from)?
         {
             Ok(grants) => return Ok(grants),
             Err(unmet) => unmet,
@@ -269,7 +268,7 @@ impl Host {
             .broker
             .interrupt(&call.tenant, &call.thread, unmet)
             .await
-            .map_err(failed)?;
+            .map_err(Failure::from)?;
         Err(Stop::Interrupted(Interrupted { tool, unmet }))
     }
 
@@ -441,6 +440,16 @@ pub async fn open_broker(config: &Config) -> Result<Broker, HostError> {
     Ok(Broker::open(broker_settings(config)?).await?)
 }
 
+/// The profiles that keys are for: there before anything was connected for them.
+fn expected_profiles(config: &Config) -> BTreeMap<TenantId, BTreeSet<ProfileName>> {
+    let mut expected: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for key in config.serve.keys.values() {
+        let profiles = expected.entry(key.tenant.clone()).or_default();
+        profiles.extend(key.profile.clone());
+    }
+    expected
+}
+
 fn broker_settings(config: &Config) -> Result<BrokerSettings, ConfigError> {
     Ok(BrokerSettings {
         data_folder: config.data_folder()?,
@@ -461,6 +470,7 @@ fn broker_settings(config: &Config) -> Result<BrokerSettings, ConfigError> {
             .iter()
             .filter_map(|(provider, own)| Some((provider.clone(), own.client.clone()?)))
             .collect(),
+        expected_profiles: expected_profiles(config),
         variables: config
             .profiles
             .iter()

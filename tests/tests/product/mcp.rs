@@ -17,7 +17,7 @@ const VERSIONS: [Protocol; 3] = [
     Protocol::V2026_07_28,
 ];
 
-fn report() -> Value {
+pub(crate) fn report() -> Value {
     json!({
         "title": "Tides", "ratio": 0.5, "level": "high", "tags": ["sea", "moon"], "author": { "name": "Ann" },
     })
@@ -41,7 +41,7 @@ async fn unconnected() -> (LoopbackApi, Fixture) {
 }
 
 /// What a person does at the page: enters a key.
-async fn enter(page: &Url, secret: &str) {
+pub(crate) async fn enter(page: &Url, secret: &str) {
     let mut browser = Browser::default();
     assert!(browser.get(page).await.unwrap().status().is_success());
     let origin = page.origin().ascii_serialization();

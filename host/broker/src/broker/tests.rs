@@ -67,6 +67,7 @@ fn settings(folder: &Path, configured: &str) -> BrokerSettings {
         clients: BTreeMap::new(),
         variables: BTreeMap::new(),
         client_metadata_url: None,
+        expected_profiles: BTreeMap::new(),
     }
 }
 

@@ -831,3 +831,52 @@ async fn a_passphrase_opens_the_vault_that_it_made_and_no_other_keeper_does() {
         .to_string();
     assert!(error.contains("HOLSTER_VAULT_PASSPHRASE"), "{error}");
 }
+
+#[tokio::test]
+async fn a_panic_that_names_all_that_is_held_of_an_account_shows_no_secret() {
+    let planted = || PLANTED.into();
+    let secrets = [
+        CredentialSecret::Token(planted()),
+        CredentialSecret::Basic {
+            username: planted(),
+            password: planted(),
+        },
+        CredentialSecret::KeyPair {
+            key: planted(),
+            secret: planted(),
+        },
+        CredentialSecret::OAuth(OAuthTokens {
+            access: planted(),
+            refresh: Some(planted()),
+            dpop_key: None,
+            client: TokenClient {
+                id: "client".into(),
+                secret: Some(planted()),
+            },
+            variables: BTreeMap::new(),
+        }),
+        CredentialSecret::ClientCredentials {
+            id: "client".into(),
+            secret: planted(),
+            access: Some(planted()),
+            variables: BTreeMap::new(),
+        },
+    ];
+    for secret in secrets {
+        let folder = TempDir::new().unwrap();
+        let vault = open(&folder);
+        let credential = NewCredential::new(secret);
+        let named = format!("{credential:?} {credential:#?}");
+        vault
+            .store(&owner("work"), &provider("slack"), credential)
+            .await
+            .unwrap();
+        let held = vault.find(&owner("work"), &provider("slack")).await;
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            panic!("{named} {held:?} {held:#?} {vault:?}");
+        }));
+        let message = panicked.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("slack") || message.contains("redacted"));
+        assert!(!message.contains(PLANTED), "{message}");
+    }
+}

@@ -82,6 +82,7 @@ impl World {
             clients: client.into_iter().collect(),
             variables: BTreeMap::new(),
             client_metadata_url: None,
+            expected_profiles: BTreeMap::new(),
         })
         .await?;
         Ok(Self {

@@ -46,6 +46,7 @@ async fn providers() -> Vec<Provider> {
         clients: BTreeMap::new(),
         variables: BTreeMap::new(),
         client_metadata_url: None,
+        expected_profiles: BTreeMap::new(),
     });
     let broker = broker.await.unwrap();
     broker.providers().iter().cloned().collect()

@@ -22,6 +22,7 @@ pub(crate) async fn broker() -> (TempDir, Arc<Broker>) {
         clients: BTreeMap::new(),
         variables: BTreeMap::new(),
         client_metadata_url: None,
+        expected_profiles: BTreeMap::new(),
     };
     let keeper = Box::new(KeyFile::in_data_folder(folder.path()));
     let broker = Broker::open_with(settings, keeper).await.unwrap();

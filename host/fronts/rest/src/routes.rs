@@ -267,10 +267,17 @@ fn text(value: impl Serialize) -> String {
 
 impl From<BrokerError> for Problem {
     fn from(error: BrokerError) -> Self {
-        match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&BrokerError> for Problem {
+    fn from(error: &BrokerError) -> Self {
+        match error {
             BrokerError::UnknownProvider { .. }
             | BrokerError::UnknownProfile { .. }
-            | BrokerError::NoAccount { .. } => Self::not_found(error),
+            | BrokerError::NoAccount { .. }
+            | BrokerError::NotStored { .. } => Self::not_found(error),
             BrokerError::NoWay { .. } | BrokerError::Variable { .. } => Self::invalid(error),
             _ => Self::internal(error),
         }

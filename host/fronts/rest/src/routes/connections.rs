@@ -267,6 +267,7 @@ pub(crate) async fn prepare(
         .await
         .map_err(|failure| match failure {
             Failure::UnknownTool { .. } => Problem::not_found(failure),
+            Failure::Broker(error) => Problem::from(&error),
             failure => Problem::internal(failure),
         })?;
     let Some(unmet) = unmet else {

@@ -195,7 +195,8 @@ fn problem(failure: &Failure) -> Problem {
         Failure::UnknownTool { .. } => (StatusCode::NOT_FOUND, "unknown_tool"),
         Failure::InvalidArguments { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_arguments"),
         Failure::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_account"),
-        Failure::Broker(_) => (StatusCode::INTERNAL_SERVER_ERROR, "broker"),
+        Failure::NoConnection { .. } => (StatusCode::NOT_FOUND, "not_found"),
+        Failure::Broker(error) => return error.into(),
         Failure::Component { .. } => (StatusCode::BAD_GATEWAY, "component"),
         Failure::InvalidOutput { .. } => (StatusCode::BAD_GATEWAY, "invalid_output"),
         Failure::Run { error, .. } => match error {
