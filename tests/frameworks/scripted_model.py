@@ -154,7 +154,9 @@ class GenerateContent:
 
     def tools(request):
         functions = [function for tool in request.get("tools", []) for function in tool["functionDeclarations"]]
-        return {function["name"]: function["parametersJsonSchema"] for function in functions}
+        # Google's package writes the key as its Python does, and Google's servers read both.
+        schemas = [function["parameters_json_schema"] for function in functions]
+        return {function["name"]: schema for function, schema in zip(functions, schemas)}
 
     def results(request):
         parts = [part for content in request["contents"] for part in content["parts"]]

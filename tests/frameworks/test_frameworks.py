@@ -20,6 +20,9 @@ EXAMPLES = {
     "langchain_agent.py": "langchain",
     "langgraph_interrupt.py": "langchain",
     "openai_agents.py": "openai",
+    "openai_api.py": "openai",
+    "anthropic_api.py": "openai",
+    "gemini_api.py": "openai",
     "llama_index_agent.py": "llama-index",
     "crewai_crew.py": "crewai",
     "ai_sdk.mjs": "node",
@@ -58,9 +61,7 @@ def test_the_model_is_told_of_the_tools_and_of_what_a_call_came_back_with(instal
 def test_the_model_is_told_where_a_person_connects_what_is_missing(installation, example):
     with ScriptedModel(*ISSUES) as model:
         said = installation.example(example, interpreter(example), "Which issues?", model)
-        told = model.turns[-1].results[-1]
-        page = page_in(told)
-        assert "call the tool again" in " ".join(told.split())
+        page = page_in(model.turns[-1].results[-1])
         assert page in said
 
         connect(page, TOKEN)
