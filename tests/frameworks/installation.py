@@ -9,8 +9,10 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
+from threading import Timer
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, ProxyHandler, Request, build_opener
 
@@ -18,7 +20,7 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent.parent / "host/docs/examples"
 
 #: Seconds that a program may take, on a machine that is busy with other things.
-PATIENCE = 60
+PATIENCE = 120
 
 CONFIGURATION = """\
 plugins = 'plugins'
@@ -91,12 +93,20 @@ class Installation:
         shutil.copy(EXAMPLES / name, self.folder)
         return [interpreter, name, question]
 
+    @contextmanager
     def start(self, command, environment={}):
-        """Starts a program of the user."""
+        """A program of the user, which ends with the block if not before."""
         path = os.pathsep.join([str(self.folder / "bin"), os.environ["PATH"]])
         environment = {"PATH": path, "HOME": str(self.folder), **QUIET, **environment}
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.folder, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE)
+        with subprocess.Popen(command, cwd=self.folder, env=environment, text=True, **pipes) as process:
+            watch = Timer(PATIENCE, process.kill)
+            watch.start()
+            try:
+                yield process
+            finally:
+                watch.cancel()
+                process.kill()
 
     def run(self, command, environment={}):
         """What a program of the user prints."""
@@ -105,12 +115,8 @@ class Installation:
 
 
 def ended(process, reply=None):
-    """The rest of what a program prints; it must end well, and in its time."""
-    try:
-        printed, errors = process.communicate(reply, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        printed, errors = process.communicate()
+    """The rest of what a program prints, which must end well."""
+    printed, errors = process.communicate(reply)
     assert process.returncode == 0, f"{process.args} ended with {process.returncode}\n{printed}\n{errors}"
     return printed
 

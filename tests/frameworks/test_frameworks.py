@@ -26,6 +26,7 @@ EXAMPLES = {
     "llama_index_agent.py": "llama-index",
     "crewai_crew.py": "crewai",
     "ai_sdk.mjs": "node",
+    "mcp_sdk.mjs": "node",
 }
 
 #: Keywords of an argument's schema that frameworks keep from the model, some by rewriting them. The host goes by them.
@@ -34,8 +35,9 @@ LOST = {
     "crewai_crew.py": {"minimum", "maximum", "default", "type", "enum"},
 }
 
-#: Those that hand on what the model says when a person has to act; the other one asks the person itself.
-TELLING = [name for name in EXAMPLES if name != "langgraph_interrupt.py"]
+#: Those that ask the person themselves and then go on. The others hand on what the model says to the person.
+ASKING = ["langgraph_interrupt.py", "mcp_sdk.mjs"]
+TELLING = [name for name in EXAMPLES if name not in ASKING]
 
 
 def interpreter(example):
@@ -71,16 +73,16 @@ def test_the_model_is_told_where_a_person_connects_what_is_missing(installation,
     assert TOKEN not in json.dumps([turn.results for turn in model.turns])
 
 
-def test_a_graph_stops_for_a_person_and_goes_on_with_the_same_call(installation):
-    example = "langgraph_interrupt.py"
+@pytest.mark.parametrize("example", ASKING)
+def test_a_call_stops_for_a_person_and_goes_on_without_the_model_hearing_of_it(installation, example):
     command = installation.command(example, interpreter(example), "Which issues?")
     with ScriptedModel(*ISSUES) as model, installation.start(command, model.environment()) as process:
-        line = process.stdout.readline()
-        assert line.startswith("Connect github: "), line
-        assert len(model.turns) == 1, "the model hears nothing of it"
-        connect(page_in(line), TOKEN)
+        asked = next(line for line in process.stdout if "/connect/" in line)
+        assert len(model.turns) == 1
+        connect(page_in(asked), TOKEN)
         said = ended(process, "\n")
     assert [bool(turn.results) for turn in model.turns] == [False, True]
+    assert FIRST_ISSUE in model.turns[-1].results[-1]
     assert FIRST_ISSUE in said
 
 
