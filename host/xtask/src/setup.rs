@@ -9,7 +9,11 @@ pub(crate) mod python;
 pub(crate) mod rust;
 mod system;
 
-use anyhow::Result;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+
+use anyhow::{Result, anyhow};
 
 use self::node::Node;
 use self::python::Python;
@@ -26,6 +30,9 @@ pub(crate) const PYTHON_SDK: &str = "guest-sdks/python";
 
 /// The npm packages that the tests run: a real identity provider, and what drives a real browser.
 const TEST_PACKAGES: [&str; 2] = ["tests/identity-provider", "tests/browser"];
+
+/// The tests of the examples for agents' frameworks, with the packages that those need.
+pub(crate) const FRAMEWORKS: &str = "tests/frameworks";
 
 /// What builds components on this machine.
 pub(crate) struct Toolchain {
@@ -65,4 +72,31 @@ pub(crate) fn prepare_tests(workspace: &Workspace, toolchain: &Toolchain) -> Res
         system::install("a browser", &["chromium"])?;
     }
     Ok(())
+}
+
+/// Gets the frameworks for agents: an environment for each file of requirements, since some want different versions of
+/// the same package. They are installed at the same time; it takes two minutes, once.
+pub(crate) fn prepare_frameworks(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+    let tests = workspace.root().join(FRAMEWORKS);
+    toolchain.node.install_packages(&tests)?;
+    let mut files = Vec::new();
+    for entry in fs::read_dir(tests.join("requirements"))? {
+        files.push(entry?.path());
+    }
+    thread::scope(|scope| {
+        let install = |file: &PathBuf| {
+            let environment = workspace
+                .frameworks()
+                .join(file.file_stem().unwrap_or_default());
+            toolchain.python.install_environment(&environment, file)
+        };
+        let running: Vec<_> = files
+            .iter()
+            .map(|file| scope.spawn(move || install(file)))
+            .collect();
+        running.into_iter().try_for_each(|thread| {
+            let panicked = |_| Err(anyhow!("an installation was cut off"));
+            thread.join().unwrap_or_else(panicked)
+        })
+    })
 }

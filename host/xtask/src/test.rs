@@ -12,6 +12,8 @@ use crate::setup::Toolchain;
 use crate::workspace::Workspace;
 use crate::{components, lint, setup, shell};
 
+const PYTEST: [&str; 5] = ["-m", "pytest", "--quiet", "-p", "no:cacheprovider"];
+
 /// What runners counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Tally {
@@ -36,6 +38,10 @@ pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode> {
     for (name, result) in [
         ("components", components::build(workspace, &toolchain, &[])),
         ("programs", programs(workspace)),
+        (
+            "packages of the frameworks",
+            setup::prepare_frameworks(workspace, &toolchain),
+        ),
         ("lint", lint::command(workspace)),
     ] {
         if let Err(error) = result {
@@ -97,12 +103,24 @@ fn suites(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<(&'static 
     let mut python = toolchain
         .python
         .command(&workspace.root().join(setup::PYTHON_SDK));
-    python.args(["-m", "pytest", "--quiet", "-p", "no:cacheprovider"]);
+    python.args(PYTEST);
+
+    let mut frameworks = toolchain
+        .python
+        .command(&workspace.root().join(setup::FRAMEWORKS));
+    toolchain.node.add_to_path(&mut frameworks)?;
+    frameworks
+        .args(PYTEST)
+        .env("HOLSTER", workspace.program("holster"))
+        .env("HOLSTER_LOOPBACK_API", workspace.program("loopback-api"))
+        .env("HOLSTER_COMPONENTS", workspace.plugin_directory())
+        .env("HOLSTER_FRAMEWORKS", workspace.frameworks());
 
     Ok(vec![
         ("the workspace, in Rust", rust),
         ("the JavaScript SDK", javascript),
         ("the Python SDK", python),
+        ("the frameworks for agents", frameworks),
     ])
 }
 

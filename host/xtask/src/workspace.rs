@@ -54,6 +54,11 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// Python environments of the frameworks for agents.
+    pub(crate) fn frameworks(&self) -> PathBuf {
+        self.tools().join("frameworks")
+    }
+
     /// All components that were built, and the notes about what they were built from.
     pub(crate) fn components(&self) -> PathBuf {
         self.target.join("components")

@@ -293,3 +293,42 @@ fn a_mistake_in_the_configuration_is_named_with_file_line_and_what_is_allowed() 
         }
     }
 }
+
+#[test]
+fn tools_are_printed_as_the_api_of_a_model_takes_them() {
+    let fixture = fixture();
+    let listed = json(&fixture, &["tools"], 0);
+    let listed = listed["tools"].as_array().unwrap();
+    for (format, tools, name, schema) in [
+        ("openai", "", "/name", "/parameters"),
+        ("openai-chat", "", "/function/name", "/function/parameters"),
+        ("anthropic", "", "/name", "/input_schema"),
+        (
+            "gemini",
+            "/0/functionDeclarations",
+            "/name",
+            "/parametersJsonSchema",
+        ),
+    ] {
+        let printed = stdout(&fixture, &["tools", "--format", format], 0);
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        let printed = printed.pointer(tools).unwrap().as_array().unwrap();
+        let known = |tool: &Value| [tool.pointer(name).cloned(), tool.pointer(schema).cloned()];
+        let printed: Vec<_> = printed.iter().map(known).collect();
+        let expected = listed.iter().map(|tool| {
+            let part = |key: &str| tool.get(key).cloned();
+            [part("name"), part("input_schema")]
+        });
+        assert_eq!(printed, expected.collect::<Vec<_>>(), "{format}");
+    }
+}
+
+#[test]
+fn files_that_are_not_served_are_told_of_beside_the_format() {
+    let fixture = fixture();
+    fixture.plug_in_bytes(b"no component", "broken.wasm");
+    let output = fixture.holster(&["tools", "--format", "anthropic"]);
+    let (printed, told) = texts(&output);
+    assert!(serde_json::from_str::<Value>(&printed).is_ok(), "{printed}");
+    assert!(told.contains("broken.wasm is not served"), "{told}");
+}

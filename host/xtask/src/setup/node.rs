@@ -72,10 +72,16 @@ impl Node {
         command
             .current_dir(package)
             .env("NPM_CONFIG_UPDATE_NOTIFIER", "false");
+        self.add_to_path(&mut command)?;
+        Ok(command)
+    }
+
+    /// Lets a program find this Node in its `PATH`.
+    pub(crate) fn add_to_path(&self, command: &mut Command) -> Result<()> {
         if let Some(folder) = &self.folder {
             command.env("PATH", shell::search_path(&[folder], &[])?);
         }
-        Ok(command)
+        Ok(())
     }
 
     /// Installs what a package's lock file says, unless just that is installed.

@@ -1,8 +1,9 @@
 //! Python, in a virtual environment with the Python SDK and what builds and tests it.
 //!
 //! The environment lies in the target folder. The SDK is installed there as a link to its source, so that a change
-//! needs no second set-up.
+//! needs no second set-up. Packages that cannot live together get environments of their own beside it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,28 +50,32 @@ impl Python {
         let stamp = Stamp::at(environment.join(".installed"));
         if !stamp.says(&fingerprint) {
             println!("set-up: pip install {} {PYTHON_SDK}", PACKAGES.join(" "));
-            shell::capture(
-                Command::new(base)
-                    .args(["-m", "venv", "--clear"])
-                    .arg(&environment),
-            )?;
-            let install = [
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ];
-            shell::capture(
-                Command::new(&python.interpreter)
-                    .args(install)
-                    .args(PACKAGES)
-                    .arg("--editable")
-                    .arg(&sdk),
-            )?;
+            let sdk = [OsStr::new("--editable"), sdk.as_os_str()];
+            let packages = PACKAGES.iter().map(OsStr::new).chain(sdk);
+            make_environment(Path::new(base), &environment, packages)?;
             stamp.write(&fingerprint)?;
         }
         Ok(python)
+    }
+
+    /// An environment of its own with what a requirements file says, unless just that is installed there.
+    pub(super) fn install_environment(
+        &self,
+        environment: &Path,
+        requirements: &Path,
+    ) -> Result<()> {
+        let fingerprint = Fingerprint::of("requirements 1")
+            .word(&self.version)
+            .path(requirements)?
+            .finish();
+        let stamp = Stamp::at(environment.join(".installed"));
+        if stamp.says(&fingerprint) {
+            return Ok(());
+        }
+        println!("set-up: pip install -r {}", requirements.display());
+        let packages = [OsStr::new("--requirement"), requirements.as_os_str()];
+        make_environment(&self.interpreter, environment, packages)?;
+        stamp.write(&fingerprint)
     }
 
     /// For people.
@@ -91,6 +96,26 @@ impl Python {
             .env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
+}
+
+/// A new environment, with what pip is told to install.
+fn make_environment<'a>(
+    base: &Path,
+    environment: &Path,
+    packages: impl IntoIterator<Item = &'a OsStr>,
+) -> Result<()> {
+    let venv = ["-m", "venv", "--clear"];
+    shell::capture(Command::new(base).args(venv).arg(environment))?;
+    let install = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ];
+    let mut pip = Command::new(environment.join("bin/python"));
+    shell::capture(pip.args(install).args(packages))?;
+    Ok(())
 }
 
 /// An interpreter that is new enough and can make environments, and its version.

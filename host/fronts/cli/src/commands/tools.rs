@@ -1,20 +1,33 @@
 //! `holster tools`: what can be called.
 
+mod format;
+
 use holster_core::types::ComponentName;
 use holster_core::{CatalogueView, Conflict, Host, Problem, ToolDefinition};
 use serde::Serialize;
 
+use self::format::Format;
 use crate::commands::open_host;
 use crate::exit::Exit;
 use crate::{Global, print};
 
 /// List the tools of the plugin directory, and what is wrong with files that are not served.
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Print what the API of a model takes as its parameter `tools`, as JSON.
+    #[arg(long, value_name = "API")]
+    format: Option<Format>,
+}
 
-pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
+pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exit> {
     let host = open_host(global).await?;
     let view = host.settled().await;
+    if let Some(format) = arguments.format {
+        let tools = view.tools().map(|tool| tool.definition());
+        print::json(&format.tools(tools.chain(host.built_in())))?;
+        say_what_is_wrong(&view);
+        return Ok(());
+    }
     if global.json {
         return print::json(&listing(&host, &view));
     }
@@ -55,6 +68,12 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
             directory.display()
         );
     }
+    say_what_is_wrong(&view);
+    Ok(())
+}
+
+/// Tells the person of files and tools that are not served.
+fn say_what_is_wrong(view: &CatalogueView) {
     for problem in view.problems() {
         eprintln!(
             "holster: {} is not served: {}",
@@ -68,7 +87,6 @@ pub(crate) async fn run(global: &Global, _: Arguments) -> Result<(), Exit> {
             conflict.tool, conflict.left_out, conflict.served_by
         );
     }
-    Ok(())
 }
 
 /// A tool as `--json` shows it: borrowed, since there may be thousands.
