@@ -227,7 +227,7 @@ fn run_all(fixture: &Fixture) {
     assert_eq!(covered, commands(fixture, &[]), "each command is run here");
     let added = run(
         fixture,
-        &["auth", "add", "slack", "--profile", "work"],
+        &["auth", "add", "slack", "--profile", "work", "--stdin"],
         STORED,
     );
     let said = String::from_utf8_lossy(&added.stderr).into_owned();

@@ -368,12 +368,10 @@ async fn no_user_reaches_anything_of_another() {
         }
         let of_id = bob.get(&format!("v1/connections/{id}?wait=5")).await;
         assert_eq!(of_id.status, StatusCode::NOT_FOUND);
-        assert_eq!(
-            bob.get("v1/connections").await.body["connections"],
-            json!([])
-        );
-        let of_thread = bob.get("v1/connections?thread=http").await;
-        assert_eq!(of_thread.body["connections"], json!([]));
+        for path in ["v1/connections", "v1/connections?thread=http"] {
+            let listed = bob.get(path).await.body["connections"].to_string();
+            assert!(listed.starts_with('[') && !listed.contains(&id), "{listed}");
+        }
         assert_eq!(bob.get("v1/accounts").await.body["accounts"], json!([]));
         let profiles = bob.get("v1/profiles").await;
         assert_eq!(
