@@ -16,6 +16,8 @@ mod conformance;
 mod connecting;
 #[path = "product/engine.rs"]
 mod engine;
+#[path = "product/hostile.rs"]
+mod hostile;
 #[path = "product/limits.rs"]
 mod limits;
 #[path = "product/mcp.rs"]

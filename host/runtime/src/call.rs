@@ -13,6 +13,7 @@ use crate::Runtime;
 use crate::auth::TooManyHostCalls;
 use crate::bindings::{PluginPre, wit_tool};
 use crate::egress::Visits;
+use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
@@ -118,8 +119,8 @@ pub enum CallError {
     InvalidOutput(String),
     #[error("the component changed while its accounts were looked up; call the tool again")]
     OtherComponent,
-    #[error("the tool's answer holds the secret of `{0}`; it is withheld")]
-    LeakedSecret(ProviderId),
+    #[error("{0}")]
+    LeakedSecret(Leak),
 }
 
 impl Runtime {
@@ -167,8 +168,8 @@ impl Runtime {
                 Sealed::seal(grant, revealed)
             })
             .collect();
-        let secrets = Arc::clone(&grants);
-        let state = CallState::new(tool.as_str(), grants, sandbox, &self.egress, visits);
+        let watch = LeakWatch::new(grants, &self.needles);
+        let state = CallState::new(tool.as_str(), &watch, sandbox, &self.egress, visits);
         let context = wit_tool::CallContext {
             thread: context.thread.to_string(),
             profile: context.profile.to_string(),
@@ -181,15 +182,35 @@ impl Runtime {
                 .call_call(store, tool.as_str(), &arguments, &context)
                 .await
         });
-        let output = answer.await?.map_err(ToolError::from)?;
-        if let Some(sealed) = secrets.iter().find(|sealed| holds_secret(&output, sealed)) {
-            return Err(CallError::LeakedSecret(sealed.grant.provider.clone()));
+        let answer = checked(answer.await, &watch, limits.output_bytes);
+        // However the guest ended, nothing of it counts once it had a secret that it was not given.
+        match watch.found() {
+            Some(leak) => Err(CallError::LeakedSecret(leak.clone())),
+            None => answer,
         }
-        ToolOutput::from_guest(output, limits.output_bytes).map_err(|invalid| match invalid {
-            InvalidOutput::TooLarge { limit, .. } => CallError::OutputTooLarge(limit),
-            other => CallError::InvalidOutput(other.to_string()),
-        })
     }
+}
+
+/// What the guest answered, as what it may be. A secret in it is reported to `watch`.
+fn checked(
+    answer: Result<Result<wit_tool::ToolOutput, wit_tool::ToolError>, CallError>,
+    watch: &LeakWatch,
+    limit: u64,
+) -> Result<ToolOutput, CallError> {
+    let output = match answer? {
+        Ok(output) => output,
+        Err(error) => {
+            watch.look_at_error(&error);
+            return Err(ToolError::from(error).into());
+        }
+    };
+    watch.look_at_output(&output);
+    let output = ToolOutput::from_guest(output, limit).map_err(|invalid| match invalid {
+        InvalidOutput::TooLarge { limit, .. } => CallError::OutputTooLarge(limit),
+        other => CallError::InvalidOutput(other.to_string()),
+    })?;
+    watch.look_at_structured(&output);
+    Ok(output)
 }
 
 /// Asks a component for its tools, in an instance of its own with these imports.
@@ -272,28 +293,6 @@ fn explain(error: &wasmtime::Error, state: &CallState, limits: &Limits) -> CallE
         }
         (None, None) => CallError::Trapped(first_line(&error.root_cause().to_string())),
     }
-}
-
-/// Whether an answer carries a secret as it is. An API may echo what it was sent.
-fn holds_secret(output: &wit_tool::ToolOutput, sealed: &Sealed) -> bool {
-    let held = |text: &[u8]| sealed.is_in(text);
-    output.content.iter().any(|content| match content {
-        wit_tool::Content::Text(text) | wit_tool::Content::Structured(text) => {
-            held(text.as_bytes())
-        }
-        wit_tool::Content::Image(media) | wit_tool::Content::Audio(media) => {
-            held(&media.data) || held(media.mime_type.as_bytes())
-        }
-        wit_tool::Content::ResourceLink(link) => [
-            Some(&link.uri),
-            Some(&link.name),
-            link.description.as_ref(),
-            link.mime_type.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .any(|text| held(text.as_bytes())),
-    })
 }
 
 fn first_line(text: &str) -> String {

@@ -7,20 +7,24 @@
 
 mod client;
 mod metered;
+mod watched;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use holster_types::{Grant, HostPattern, ProviderId, Reach};
-use http::header::HeaderValue;
+use http::header::{HOST, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
+use percent_encoding::{percent_decode, percent_decode_str};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::client::Clients;
 use self::metered::Metered;
+use self::watched::{Watched, holds_secret};
 use crate::call::{HostVisit, Sandbox};
+use crate::leak::{LeakPlace, LeakWatch};
 use crate::sealing::Sealed;
 
 /// The HTTP clients of the process, shared by all calls.
@@ -39,13 +43,13 @@ impl Egress {
     /// The egress of one call.
     pub(crate) fn for_call(
         &self,
-        grants: Arc<[Sealed]>,
+        watch: Arc<LeakWatch>,
         sandbox: &Sandbox,
         visits: Arc<Visits>,
     ) -> CallEgress {
         CallEgress {
             clients: Arc::clone(&self.clients),
-            grants,
+            watch,
             hosts: sandbox.hosts.clone(),
             requests_left: sandbox.limits.requests,
             request_bytes_left: Arc::new(AtomicU64::new(sandbox.limits.request_bytes)),
@@ -74,6 +78,13 @@ impl Visits {
         }
     }
 
+    /// A request that was broken off.
+    fn refused(&self, position: usize, why: &Denied) {
+        if let Some(visit) = self.lock().get_mut(position) {
+            visit.refused = Some(why.to_string());
+        }
+    }
+
     pub(crate) fn take(&self) -> Vec<HostVisit> {
         std::mem::take(&mut *self.lock())
     }
@@ -86,7 +97,7 @@ impl Visits {
 /// The egress of one call: whom it may ask, how often, and with which secrets.
 pub(crate) struct CallEgress {
     clients: Arc<Clients>,
-    grants: Arc<[Sealed]>,
+    watch: Arc<LeakWatch>,
     hosts: Vec<HostPattern>,
     requests_left: u32,
     request_bytes_left: Arc<AtomicU64>,
@@ -141,6 +152,7 @@ enum Denied {
     Host,
     Requests,
     SealedToken(String),
+    Secret(LeakPlace),
 }
 
 impl std::fmt::Display for Denied {
@@ -159,6 +171,7 @@ impl std::fmt::Display for Denied {
                     "the sealed token of `{provider}` goes to hosts of that provider only"
                 )
             }
+            Denied::Secret(place) => write!(f, "a secret is in {place}"),
         }
     }
 }
@@ -169,16 +182,23 @@ impl CallEgress {
         &mut self,
         request: &mut Request<WasiBody>,
     ) -> Result<(Reach, Option<ProviderId>), Denied> {
+        self.look_at(request)?;
         let uri = request.uri().clone();
         let origin = Origin::of(&uri).ok_or(Denied::BadUri)?;
         let provider_host = self
-            .grants
+            .grants()
             .iter()
             .any(|sealed| origin.fits(&sealed.grant.hosts));
         if !provider_host && !origin.fits(&self.hosts) {
             return Err(Denied::Host);
         }
         self.requests_left = self.requests_left.checked_sub(1).ok_or(Denied::Requests)?;
+        // RFC 9112 §3.2: as the URI has it. A guest cannot set it; whoever comes by another way cannot either.
+        let host =
+            HeaderValue::try_from(uri.authority().map_or("", |authority| authority.as_str()));
+        request
+            .headers_mut()
+            .insert(HOST, host.map_err(|_| Denied::BadUri)?);
         let mut carried = None;
         for value in request.headers_mut().values_mut() {
             carried = self.unseal(value, &origin)?.or(carried);
@@ -195,6 +215,33 @@ impl CallEgress {
         Ok((Reach::of(origin.host), provider))
     }
 
+    fn grants(&self) -> &[Sealed] {
+        self.watch.grants()
+    }
+
+    /// What a guest sends holds stand-ins: a secret in it came from a service, and goes nowhere, not even back.
+    fn look_at(&self, request: &Request<WasiBody>) -> Result<(), Denied> {
+        if self.grants().is_empty() {
+            return Ok(());
+        }
+        let here = |text: &[u8]| self.watch.finds(text, LeakPlace::RequestLine);
+        let uri = request.uri().to_string();
+        // An encoded secret that was put into a URL is encoded once more there.
+        let decoded: Vec<u8> = percent_decode_str(&uri).collect();
+        let twice: Vec<u8> = percent_decode(&decoded).collect();
+        let method = request.method().as_str();
+        if [method.as_bytes(), uri.as_bytes(), &decoded, &twice]
+            .into_iter()
+            .any(here)
+        {
+            return Err(Denied::Secret(LeakPlace::RequestLine));
+        }
+        if holds_secret(request.headers(), &self.watch) {
+            return Err(Denied::Secret(LeakPlace::RequestHeader));
+        }
+        Ok(())
+    }
+
     /// The grant whose secret came into the value.
     fn unseal(
         &self,
@@ -202,7 +249,7 @@ impl CallEgress {
         origin: &Origin<'_>,
     ) -> Result<Option<&Grant>, Denied> {
         let mut carried = None;
-        for sealed in self.grants.iter() {
+        for sealed in self.grants() {
             let Some(unsealed) = value.to_str().ok().and_then(|text| sealed.unseal(text)) else {
                 continue;
             };
@@ -234,10 +281,15 @@ impl WasiHttpHooks for CallEgress {
         options: Option<RequestOptions>,
         _body_error: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let target =
-            Origin::of(request.uri()).map_or_else(|| "?".to_owned(), |origin| origin.to_string());
-        let method = request.method().to_string();
+        let unknown = || "?".to_owned();
+        let mut target =
+            Origin::of(request.uri()).map_or_else(unknown, |origin| origin.to_string());
+        let mut method = request.method().to_string();
         let admitted = self.admit(&mut request);
+        if let Err(Denied::Secret(_)) = admitted {
+            // The host or the method may be the secret.
+            (target, method) = (unknown(), unknown());
+        }
         let position = self.visits.record(HostVisit {
             origin: target,
             method,
@@ -256,10 +308,13 @@ impl WasiHttpHooks for CallEgress {
             }
         };
         let request = request.map(|body| {
-            Metered::new(body, Arc::clone(&self.request_bytes_left), || {
+            let body = Metered::new(body, Arc::clone(&self.request_bytes_left), || {
                 Error::HttpRequestBodySize(None)
-            })
-            .boxed_unsync()
+            });
+            match Watched::new(body, &self.watch) {
+                Ok(body) => body.boxed_unsync(),
+                Err(body) => body.boxed_unsync(),
+            }
         });
         let options = options.unwrap_or_default();
         let clients = Arc::clone(&self.clients);
@@ -268,9 +323,13 @@ impl WasiHttpHooks for CallEgress {
         Box::new(async move {
             let wait = options.connect_timeout.unwrap_or(holster_http::CONNECT)
                 + options.first_byte_timeout.unwrap_or(Duration::MAX / 4);
-            let response = tokio::time::timeout(wait, clients.send(reach, request))
+            let sent = tokio::time::timeout(wait, clients.send(reach, request))
                 .await
-                .map_err(|_| Error::HttpResponseTimeout)??;
+                .map_err(|_| Error::HttpResponseTimeout)?;
+            if let Err(Error::HttpRequestDenied) = sent {
+                visits.refused(position, &Denied::Secret(LeakPlace::RequestBody));
+            }
+            let response = sent?;
             visits.answered(position, response.status());
             let response = response.map(|body| {
                 Metered::new(body.map_err(Error::from), response_bytes_left, || {
@@ -300,6 +359,7 @@ mod tests {
     use http_body_util::Empty;
 
     use super::*;
+    use crate::leak::NeedleCache;
     use crate::limits::Limits;
     use crate::sealing::tests::grant;
 
@@ -312,8 +372,13 @@ mod tests {
             },
             ..Sandbox::default()
         };
-        let grants = Arc::new([Sealed::seal(grant("planted-secret", provider_hosts), false)]);
-        Egress::new().for_call(grants, &sandbox, Arc::default())
+        with(grant("planted-secret", provider_hosts), &sandbox)
+    }
+
+    fn with(grant: Grant, sandbox: &Sandbox) -> CallEgress {
+        let grants = Arc::new([Sealed::seal(grant, false)]);
+        let watch = LeakWatch::new(grants, &NeedleCache::new());
+        Egress::new().for_call(watch, sandbox, Arc::default())
     }
 
     fn request(uri: &str, token: &str) -> Request<WasiBody> {
@@ -351,7 +416,7 @@ mod tests {
     #[test]
     fn a_sealed_token_is_exchanged_for_its_providers_hosts_only() {
         let mut egress = egress(&["files.example.org"], &["slack.com"]);
-        let sealed = egress.grants[0].shown().to_owned();
+        let sealed = egress.grants()[0].shown().to_owned();
 
         let mut to_provider = request("https://slack.com/api", &sealed);
         egress.admit(&mut to_provider).unwrap();
@@ -373,9 +438,8 @@ mod tests {
     fn a_token_that_is_bound_to_a_key_goes_with_a_proof_of_its_own() {
         let mut bound = grant("planted-secret", &["slack.com"]);
         bound.proof = Some(Proof::new(|method, url| Some(format!("{method} {url}"))));
-        let grants = Arc::new([Sealed::seal(bound, false)]);
-        let mut egress = Egress::new().for_call(grants, &Sandbox::default(), Arc::default());
-        let sealed = egress.grants[0].shown().to_owned();
+        let mut egress = with(bound, &Sandbox::default());
+        let sealed = egress.grants()[0].shown().to_owned();
 
         let mut bare = request("https://slack.com/api", "none");
         egress.admit(&mut bare).unwrap();
@@ -388,6 +452,57 @@ mod tests {
         egress.admit(&mut carrying).unwrap();
         let proofs: Vec<_> = carrying.headers().get_all("dpop").iter().collect();
         assert_eq!(proofs, ["GET https://slack.com/api"]);
+    }
+
+    #[test]
+    fn the_host_header_is_the_uris() {
+        let mut egress = egress(
+            &["files.example.org", "http://127.0.0.1:8080"],
+            &["slack.com"],
+        );
+        for (uri, host) in [
+            ("https://slack.com/api", "slack.com"),
+            ("https://files.example.org/", "files.example.org"),
+            ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
+        ] {
+            let mut request = request(uri, "none");
+            let headers = request.headers_mut();
+            headers.append(HOST, HeaderValue::from_static("evil.example"));
+            headers.append(HOST, HeaderValue::from_static("evil2.example"));
+            egress.admit(&mut request).unwrap();
+            let hosts: Vec<_> = request.headers().get_all(HOST).iter().collect();
+            assert_eq!(hosts, [host]);
+        }
+    }
+
+    #[test]
+    fn a_secret_leaves_in_no_part_of_a_request_not_even_for_its_providers_hosts() {
+        let secret = "planted-secret";
+        let hex = "706c616e7465642d736563726574";
+        for (method, uri, header) in [
+            ("GET", format!("https://slack.com/{secret}"), "none"),
+            ("GET", format!("https://slack.com/?a={hex}"), "none"),
+            ("GET", format!("https://{hex}.evil.example/"), "none"),
+            (secret, "https://slack.com/".to_owned(), "none"),
+            ("GET", "https://slack.com/".to_owned(), secret),
+            ("GET", "https://files.example.org/".to_owned(), hex),
+        ] {
+            let mut egress = egress(&["files.example.org"], &["slack.com"]);
+            let mut request = request(&uri, header);
+            *request.method_mut() = method.parse().unwrap();
+            assert!(
+                matches!(egress.admit(&mut request), Err(Denied::Secret(_))),
+                "{uri}"
+            );
+            let sent = egress.send_request(request, None, Box::new(std::future::ready(Ok(()))));
+            drop(sent);
+            let visits = format!("{:?}", egress.visits.take());
+            assert!(
+                !visits.contains(secret) && !visits.contains(hex),
+                "{visits}"
+            );
+            assert!(visits.contains("a secret is in"), "{visits}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Standard output and error of a guest: lines in the host's log, up to a limit.
+//!
+//! Of a stream that a secret was found in, nothing more is logged.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,6 +8,8 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::leak::{Following, LeakPlace, LeakWatch};
 
 /// A line longer than this is cut in pieces.
 const LINE_BYTES: usize = 4096;
@@ -17,6 +21,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 pub(crate) struct GuestLog {
     shared: Arc<Mutex<Shared>>,
     stream: &'static str,
+    watch: Arc<LeakWatch>,
+    place: LeakPlace,
 }
 
 struct Shared {
@@ -26,21 +32,31 @@ struct Shared {
 
 impl GuestLog {
     /// The log streams of one call: standard output, standard error.
-    pub(crate) fn new(tool: &str, limit: u64) -> (Self, Self) {
+    pub(crate) fn new(tool: &str, limit: u64, watch: &Arc<LeakWatch>) -> (Self, Self) {
         let shared = Arc::new(Mutex::new(Shared {
             tool: tool.to_owned(),
             left: limit,
         }));
+        let log = |stream, place| Self {
+            shared: Arc::clone(&shared),
+            stream,
+            watch: Arc::clone(watch),
+            place,
+        };
         (
-            Self {
-                shared: Arc::clone(&shared),
-                stream: "stdout",
-            },
-            Self {
-                shared,
-                stream: "stderr",
-            },
+            log("stdout", LeakPlace::StandardOutput),
+            log("stderr", LeakPlace::StandardError),
         )
+    }
+}
+
+impl GuestLog {
+    fn writer(&self) -> LineWriter {
+        LineWriter {
+            log: self.clone(),
+            line: Vec::new(),
+            looking: Looking::NotYet,
+        }
     }
 }
 
@@ -57,10 +73,7 @@ impl StdoutStream for GuestLog {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(LineWriter {
-            log: self.clone(),
-            line: Vec::new(),
-        })
+        Box::new(self.writer())
     }
 }
 
@@ -68,9 +81,49 @@ impl StdoutStream for GuestLog {
 struct LineWriter {
     log: GuestLog,
     line: Vec<u8>,
+    looking: Looking,
+}
+
+/// How far the stream was looked at for secrets.
+enum Looking {
+    /// Most guests print nothing, and then nothing is made ready.
+    NotYet,
+    /// There is no secret to look for.
+    ForNothing,
+    So(Following),
+    Found,
 }
 
 impl LineWriter {
+    /// Whether no secret was printed so far.
+    fn is_clean(&mut self, bytes: &[u8]) -> bool {
+        if matches!(self.looking, Looking::NotYet) {
+            let following = self.log.watch.follow(self.log.place);
+            self.looking = following.map_or(Looking::ForNothing, Looking::So);
+        }
+        let found = match &mut self.looking {
+            Looking::Found => true,
+            Looking::So(following) => following.finds(bytes),
+            Looking::NotYet | Looking::ForNothing => false,
+        };
+        if found {
+            self.looking = Looking::Found;
+            self.line.clear();
+        }
+        !found
+    }
+
+    /// A piece of a line that is too long, without what may be the beginning of a secret.
+    fn emit_piece(&mut self) {
+        let undecided = match &self.looking {
+            Looking::So(following) => following.undecided().min(self.line.len()),
+            Looking::NotYet | Looking::ForNothing | Looking::Found => 0,
+        };
+        let kept = self.line.split_off(self.line.len() - undecided);
+        self.emit();
+        self.line = kept;
+    }
+
     fn emit(&mut self) {
         if self.line.is_empty() {
             return;
@@ -106,6 +159,10 @@ impl LineWriter {
 
 impl OutputStream for LineWriter {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // All of it is looked at, though only a part may reach the log.
+        if !self.is_clean(&bytes) {
+            return Ok(());
+        }
         let taken = self.take(bytes.len());
         for &byte in &bytes[..taken] {
             if byte == b'\n' {
@@ -113,7 +170,7 @@ impl OutputStream for LineWriter {
             } else {
                 self.line.push(byte);
                 if self.line.len() >= LINE_BYTES {
-                    self.emit();
+                    self.emit_piece();
                 }
             }
         }
@@ -143,20 +200,12 @@ impl Drop for LineWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leak::tests::watch;
 
     #[test]
     fn both_streams_draw_on_one_limit() {
-        let (out, err) = GuestLog::new("tool", 10);
-        let (out, err) = (
-            LineWriter {
-                log: out,
-                line: Vec::new(),
-            },
-            LineWriter {
-                log: err,
-                line: Vec::new(),
-            },
-        );
+        let (out, err) = GuestLog::new("tool", 10, &watch("planted-secret"));
+        let (out, err) = (out.writer(), err.writer());
         assert_eq!(out.take(6), 6);
         assert_eq!(err.take(6), 4);
         assert_eq!(out.take(1), 0);

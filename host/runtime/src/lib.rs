@@ -14,6 +14,7 @@ mod component;
 mod egress;
 mod engine;
 mod guest_log;
+mod leak;
 mod limits;
 mod loaded;
 mod sealing;
@@ -24,6 +25,7 @@ pub use call::{CallContext, CallError, HostVisit, Invocation, Report, Sandbox};
 pub use code_cache::{CacheEntry, CacheError, CacheVerdict, CodeCache};
 pub use component::{Interface, InvalidComponent, WORLD_IMPORTS, inspect};
 pub use engine::{EngineSettings, RuntimeError};
+pub use leak::{Leak, LeakPlace};
 pub use limits::{LimitError, Limits};
 pub use loaded::{LoadError, LoadedComponent, Progress};
 pub use tool::{Behaviour, Content, InvalidTool, ToolDefinition, ToolError, ToolOutput};
@@ -50,6 +52,7 @@ pub struct Runtime {
     engine: Arc<engine::Engine>,
     cache: CodeCache,
     egress: egress::Egress,
+    needles: leak::NeedleCache,
 }
 
 impl Runtime {
@@ -65,6 +68,7 @@ impl Runtime {
             engine: Arc::new(engine),
             cache,
             egress: egress::Egress::new(),
+            needles: leak::NeedleCache::new(),
         })
     }
 

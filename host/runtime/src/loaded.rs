@@ -9,6 +9,7 @@ use wasmtime::component::Component;
 use crate::bindings::PluginPre;
 use crate::call::discover;
 use crate::component::{InvalidComponent, inspect};
+use crate::leak::LeakWatch;
 use crate::state::CallState;
 use crate::tool::ToolDefinition;
 use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox};
@@ -105,7 +106,7 @@ impl Runtime {
         .await?;
         let pre = self.link(&component)?;
         let tools = self
-            .tools_of(&pre, CallState::discovery(&self.egress))
+            .tools_of(&pre, CallState::discovery(&self.egress, &self.needles))
             .await?;
         let elapsed = start.elapsed();
         tracing::debug!("compiled component {} in {elapsed:.1?}", hash.short());
@@ -126,7 +127,7 @@ impl Runtime {
         };
         let state = CallState::new(
             "list-tools",
-            Arc::new([]),
+            &LeakWatch::new(Arc::new([]), &self.needles),
             &sandbox,
             &self.egress,
             Arc::default(),

@@ -55,17 +55,9 @@ impl Sealed {
             .zip([Some(self.shown()), signing].into_iter().flatten())
     }
 
-    /// Whether `bytes` hold the secret, sent or signing, which the guest was not to see. A secret under 8 bytes is not
-    /// looked for: it would be found everywhere.
-    pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
-        let secrets = [Some(self.grant.secret.sent()), self.grant.secret.signing()];
-        !self.revealed
-            && secrets
-                .into_iter()
-                .flatten()
-                .map(|secret| secret.expose_secret().as_bytes())
-                .filter(|secret| secret.len() >= 8)
-                .any(|secret| memchr::memmem::find(bytes, secret).is_some())
+    /// Whether the guest may see the secret.
+    pub(crate) fn is_revealed(&self) -> bool {
+        self.revealed
     }
 
     /// `text` with the secret in the place of the stand-in; `None` if the stand-in is not in it.
@@ -143,13 +135,5 @@ pub(crate) mod tests {
             variables,
             [("API_KEY", "planted-key"), ("API_SECRET", "planted-secret")]
         );
-    }
-
-    #[test]
-    fn a_secret_is_found_in_an_answer_unless_the_guest_may_know_it() {
-        let answer = b"you sent Bearer planted-secret";
-        assert!(Sealed::seal(grant("planted-secret", &[]), false).is_in(answer));
-        assert!(!Sealed::seal(grant("planted-secret", &[]), true).is_in(answer));
-        assert!(!Sealed::seal(grant("other-secret", &[]), false).is_in(answer));
     }
 }

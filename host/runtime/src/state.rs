@@ -13,6 +13,7 @@ use crate::call::Sandbox;
 use crate::egress::{CallEgress, Egress, Visits};
 use crate::engine::{CORE_INSTANCES, MEMORIES, TABLES};
 use crate::guest_log::GuestLog;
+use crate::leak::{LeakWatch, NeedleCache};
 use crate::limits::Limits;
 use crate::sealing::Sealed;
 
@@ -35,13 +36,13 @@ impl CallState {
     /// The state of a real call.
     pub(crate) fn new(
         tool: &str,
-        grants: Arc<[Sealed]>,
+        watch: &Arc<LeakWatch>,
         sandbox: &Sandbox,
         egress: &Egress,
         visits: Arc<Visits>,
     ) -> Self {
         let mut wasi = WasiCtxBuilder::new();
-        for sealed in grants.iter() {
+        for sealed in watch.grants().iter() {
             if sandbox.environment.contains(&sealed.grant.provider) {
                 for (name, value) in sealed.environment() {
                     wasi.env(name, value);
@@ -54,12 +55,12 @@ impl CallState {
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let egress = egress.for_call(Arc::clone(&grants), sandbox, visits);
-        Self::with(tool, wasi, grants, config, egress, limits)
+        let egress = egress.for_call(Arc::clone(watch), sandbox, visits);
+        Self::with(tool, wasi, watch, config, egress, limits)
     }
 
     /// The state of `list-tools`: imports that do nothing, clocks that stand still, randomness that repeats.
-    pub(crate) fn discovery(egress: &Egress) -> Self {
+    pub(crate) fn discovery(egress: &Egress, needles: &NeedleCache) -> Self {
         let limits = Limits::DISCOVERY;
         let sandbox = Sandbox {
             limits: limits.clone(),
@@ -71,11 +72,12 @@ impl CallState {
             .secure_random(wasmtime_wasi::random::Deterministic::new(vec![0]))
             .insecure_random(wasmtime_wasi::random::Deterministic::new(vec![0]))
             .insecure_random_seed(0);
-        let egress = egress.for_call(Arc::new([]), &sandbox, Arc::default());
+        let watch = LeakWatch::new(Arc::new([]), needles);
+        let egress = egress.for_call(Arc::clone(&watch), &sandbox, Arc::default());
         Self::with(
             "list-tools",
             wasi,
-            Arc::new([]),
+            &watch,
             WasiConfigVariables::new(),
             egress,
             &limits,
@@ -85,12 +87,12 @@ impl CallState {
     fn with(
         tool: &str,
         mut wasi: WasiCtxBuilder,
-        grants: Arc<[Sealed]>,
+        watch: &Arc<LeakWatch>,
         config: WasiConfigVariables,
         egress: CallEgress,
         limits: &Limits,
     ) -> Self {
-        let (stdout, stderr) = GuestLog::new(tool, limits.log_bytes);
+        let (stdout, stderr) = GuestLog::new(tool, limits.log_bytes, watch);
         wasi.stdout(stdout)
             .stderr(stderr)
             .max_random_size(1 << 20)
@@ -104,7 +106,7 @@ impl CallState {
             http: WasiHttpCtx::new(),
             egress,
             config,
-            grants,
+            grants: Arc::clone(watch.grants()),
             host_calls_left: limits.host_calls,
             limiter: Limiter::new(limits),
         }

@@ -43,6 +43,10 @@ const COMPONENTS: &[Component] = &[
         language: Language::CargoComponent,
     },
     Component {
+        source: "tests/guests/hostile-rust",
+        language: Language::Rust,
+    },
+    Component {
         source: "tests/guests/parity-js",
         language: Language::JavaScript,
     },

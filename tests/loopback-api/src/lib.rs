@@ -55,6 +55,13 @@ pub enum Script {
     Redirect(String),
     /// Answers with the method and the header fields it got, as a JSON object `{"method": …, "headers": {…}}`.
     Echo,
+    /// Answers with what this makes of the token in the header `Authorization`, a few bytes at a time.
+    Token {
+        /// How the token is written.
+        form: fn(&str) -> String,
+        /// How many bytes a piece has.
+        piece: usize,
+    },
     /// Answers with a body of this many bytes `x`, in pieces, without saying its length beforehand.
     Body {
         /// How many bytes.
@@ -214,6 +221,7 @@ async fn follow(mut script: Script, request: &Request) -> io::Result<Response<Bo
                 ));
             }
             Script::Echo => return Ok(whole(echo(request))),
+            Script::Token { form, piece } => return Ok(Response::new(token(request, form, piece))),
             Script::Body { bytes, pause } => return Ok(Response::new(pieces(bytes, pause))),
             Script::Hangup => return Err(io::ErrorKind::ConnectionAborted.into()),
             Script::Delayed(time, then) => {
@@ -238,6 +246,19 @@ fn echo(request: &Request) -> Answer {
         StatusCode::OK,
         &json!({ "method": request.method.as_str(), "headers": headers }),
     )
+}
+
+fn token(request: &Request, form: fn(&str) -> String, piece: usize) -> Body {
+    let value = request.headers.get("authorization");
+    let value = value.and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| value.split_once(' '));
+    let text = form(token.map_or("", |(_, token)| token));
+    let pieces: Vec<_> = text
+        .as_bytes()
+        .chunks(piece)
+        .map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece))))
+        .collect();
+    BodyExt::boxed(StreamBody::new(stream::iter(pieces)))
 }
 
 fn whole(answer: Answer) -> Response<Body> {

@@ -51,6 +51,7 @@ fn guest_error(error: &ClientError) -> Error {
         if let Some(own) = cause.downcast_ref::<Error>() {
             return match own {
                 Error::HttpRequestBodySize(size) => Error::HttpRequestBodySize(*size),
+                Error::HttpRequestDenied => Error::HttpRequestDenied,
                 _ => Error::HttpProtocolError,
             };
         }
