@@ -53,7 +53,7 @@ const COMMANDS: &[(&str, &[&str], &str)] = &[
     ("call", &["misuse", "{\"kind\": \"trap\"}"], ""),
     ("call", &["fetch", "{\"token\": \"x\"}"], ""),
     ("mcp", &[], ""),
-    ("serve", &["--listen", "127.0.0.1:1"], ""),
+    ("serve", &["--listen", "0.0.0.0:0"], ""),
     ("key new", &["agent"], ""),
     ("check", &["plugins/parity-rust.wasm"], ""),
     ("inspect", &["plugins/parity-rust.wasm"], ""),

@@ -130,12 +130,16 @@ async fn assert_withheld(form: Form, piece: usize) {
 }
 
 fn written(prefix: &str, upper: bool) -> String {
-    let bytes = SECRET.bytes();
-    let digits = bytes.map(|byte| match upper {
-        true => format!("{prefix}{byte:02X}"),
-        false => format!("{prefix}{byte:02x}"),
-    });
-    digits.collect()
+    let mut text = String::new();
+    for byte in SECRET.bytes() {
+        text.push_str(prefix);
+        text.push_str(&if upper {
+            format!("{byte:02X}")
+        } else {
+            format!("{byte:02x}")
+        });
+    }
+    text
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +205,8 @@ async fn structured_content_is_looked_at_once_its_escapes_are_read() {
     // No writer of JSON escapes one letter alone, but a reader reads it.
     let form: Form = |token| format!("\\u0070{}", &token[1..]);
     api.script("/echo", Script::Token { form, piece: 7 });
-    let host = ready(&fixture(&api, "https://evil.example")).await;
+    let installed = fixture(&api, "https://evil.example");
+    let host = ready(&installed).await;
     let outcome = host
         .call(call("pass_on", json!({ "way": "structured" })))
         .await;
@@ -214,7 +219,8 @@ async fn an_answer_without_the_secret_and_one_that_may_hold_it_pass() {
     let form: Form = |token| token[1..].to_owned();
     api.script("/echo", Script::Token { form, piece: 1000 });
     let sink = Sink::start();
-    let host = ready(&fixture(&api, &sink.url)).await;
+    let installed = fixture(&api, &sink.url);
+    let host = ready(&installed).await;
     for way in ["text", "stdout", "pieces", "body", "header"] {
         let outcome = host.call(call("pass_on", json!({ "way": way }))).await;
         assert!(
@@ -280,7 +286,8 @@ async fn a_redirect_to_another_host_takes_no_secret_along() {
         };
         let next = if to_sink { &sink.url } else { &api.url() };
         api.script("/start", Script::Redirect(format!("{next}/stolen")));
-        let host = ready(&fixture(&api, reachable)).await;
+        let installed = fixture(&api, reachable);
+        let host = ready(&installed).await;
         api.take_requests();
         let outcome = host.call(call("follow", json!({}))).await;
         let hops = structured(&outcome)["hops"].clone();
@@ -315,7 +322,8 @@ async fn a_redirect_to_another_host_takes_no_secret_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_writes_no_host_header_and_no_line_break_into_a_request() {
     let api = LoopbackApi::start().await.unwrap();
-    let host = ready(&fixture(&api, "https://evil.example")).await;
+    let installed = fixture(&api, "https://evil.example");
+    let host = ready(&installed).await;
     let outcome = host.call(call("forge", json!({}))).await;
     assert_eq!(structured(&outcome)["accepted"], json!([]));
 }
@@ -324,7 +332,8 @@ async fn a_guest_writes_no_host_header_and_no_line_break_into_a_request() {
 async fn a_guests_own_authorization_and_cookies_are_its_own_text() {
     let api = LoopbackApi::start().await.unwrap();
     let sink = LoopbackApi::start().await.unwrap();
-    let host = ready(&fixture(&api, &sink.url())).await;
+    let installed = fixture(&api, &sink.url());
+    let host = ready(&installed).await;
     structured(&host.call(call("plain", json!({}))).await);
     let requests = sink.take_requests();
     assert_eq!(requests[0].headers["authorization"], "Bearer my-own");
