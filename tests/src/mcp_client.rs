@@ -73,7 +73,7 @@ impl McpClient {
             let answer = client.request("initialize", client.hello());
             let version = &answer["result"]["protocolVersion"];
             assert_eq!(version, protocol.version(), "{answer}");
-            client.notify("notifications/initialized", json!({}));
+            client.notify("notifications/initialized", &json!({}));
         }
         client
     }
@@ -105,7 +105,7 @@ impl McpClient {
     }
 
     /// Sends a notification.
-    pub fn notify(&mut self, method: &str, params: Value) {
+    pub fn notify(&mut self, method: &str, params: &Value) {
         self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
     }
 

@@ -125,6 +125,7 @@ impl Host {
 
     pub(crate) fn settings(&self) -> BrokerSettings {
         BrokerSettings {
+            expected_profiles: BTreeMap::new(),
             data_folder: self.data(),
             provider_folder: Some(self.folder.path().join("providers")),
             configured: BTreeMap::new(),

@@ -1,7 +1,8 @@
 //! A guest that means harm, or is careless with what a service sends back: what it can do with an account, and what
 //! it cannot.
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex};
 
@@ -132,12 +133,12 @@ async fn assert_withheld(form: Form, piece: usize) {
 fn written(prefix: &str, upper: bool) -> String {
     let mut text = String::new();
     for byte in SECRET.bytes() {
-        text.push_str(prefix);
-        text.push_str(&if upper {
-            format!("{byte:02X}")
+        let written = if upper {
+            write!(text, "{prefix}{byte:02X}")
         } else {
-            format!("{byte:02x}")
-        });
+            write!(text, "{prefix}{byte:02x}")
+        };
+        written.unwrap();
     }
     text
 }

@@ -153,7 +153,7 @@ fn a_cancelled_call_stops_the_guest() {
     client.tools();
     let spin = json!({ "name": "misuse", "arguments": { "kind": "spin" } });
     let spinning = client.begin("tools/call", spin);
-    client.notify("notifications/cancelled", json!({ "requestId": spinning }));
+    client.notify("notifications/cancelled", &json!({ "requestId": spinning }));
     // There is room for one call at once: this one runs only if the other one has ended.
     let result = client.call("report", report());
     assert_eq!(result["structuredContent"]["total"], 5.0, "{result}");
@@ -175,7 +175,7 @@ fn a_client_is_answered_while_guests_spin() {
     let result = client.call("report", report());
     assert_eq!(result["structuredContent"]["total"], 5.0, "{result}");
     for id in spinning {
-        client.notify("notifications/cancelled", json!({ "requestId": id }));
+        client.notify("notifications/cancelled", &json!({ "requestId": id }));
     }
     assert!(client.end());
 }

@@ -112,8 +112,8 @@ impl Answer {
     fn of(response: &Response<bytes::Bytes>) -> Self {
         let text = String::from_utf8_lossy(response.body());
         // What streams is read up to the message.
-        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        let message = data.filter(|data| data.starts_with('{')).next_back();
+        let mut data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let message = data.rfind(|data| data.starts_with('{'));
         Self {
             status: response.status(),
             headers: response.headers().clone(),
@@ -136,7 +136,7 @@ fn as_caller<'a>(server: &'a HttpServer, name: &str) -> Client<'a> {
     }
 }
 
-async fn parity(configuration: &str) -> (Fixture, HttpServer) {
+fn parity(configuration: &str) -> (Fixture, HttpServer) {
     let fixture = Fixture::new(&format!("connect.address = '127.0.0.1:0'\n{configuration}"));
     fixture.plug_in(&component("parity-rust"));
     let server = HttpServer::start(&fixture);
@@ -144,7 +144,7 @@ async fn parity(configuration: &str) -> (Fixture, HttpServer) {
 }
 
 /// Slack, which nobody has connected yet.
-async fn unconnected(api: &LoopbackApi) -> (Fixture, HttpServer) {
+fn unconnected(api: &LoopbackApi) -> (Fixture, HttpServer) {
     let more = format!("connect.address = '127.0.0.1:0'\n{}", keys());
     let fixture = connecting::fixture(api, &more);
     let server = HttpServer::start(&fixture);
@@ -153,7 +153,7 @@ async fn unconnected(api: &LoopbackApi) -> (Fixture, HttpServer) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_on_this_machine_lists_and_calls_without_a_key() {
-    let (_fixture, server) = parity("").await;
+    let (_fixture, server) = parity("");
     let client = as_nobody(&server);
     assert_eq!(client.get("health").await.status, StatusCode::OK);
     let tools = client.get("v1/tools").await;
@@ -166,7 +166,7 @@ async fn a_program_on_this_machine_lists_and_calls_without_a_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_has_a_status_a_kind_and_a_remedy() {
-    let (_fixture, server) = parity("").await;
+    let (_fixture, server) = parity("");
     let client = as_nobody(&server);
     let call = "v1/tools/report/call";
     let json = [("content-type", "application/json")];
@@ -252,7 +252,7 @@ async fn what_goes_wrong_has_a_status_a_kind_and_a_remedy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_waits_for_a_person_names_the_page_and_goes_through_afterwards() {
     let api = LoopbackApi::start().await.unwrap();
-    let (_fixture, server) = unconnected(&api).await;
+    let (_fixture, server) = unconnected(&api);
     let client = as_caller(&server, "ann");
     let waiting = client.call("fetch", json!({})).await;
     assert_eq!(waiting.status, StatusCode::ACCEPTED, "{}", waiting.body);
@@ -288,7 +288,7 @@ async fn a_call_that_waits_for_a_person_names_the_page_and_goes_through_afterwar
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_prepared_is_not_interrupted() {
     let api = LoopbackApi::start().await.unwrap();
-    let (_fixture, server) = unconnected(&api).await;
+    let (_fixture, server) = unconnected(&api);
     let client = as_caller(&server, "ann");
     let body = json!({ "tools": ["fetch", "account"], "for": { "profile": "work" } });
     let waiting = client.post("v1/prepare", &body).await;
@@ -309,7 +309,7 @@ async fn what_is_prepared_is_not_interrupted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_not_known_opens_nothing() {
-    let (_fixture, server) = parity(&keys()).await;
+    let (_fixture, server) = parity(&keys());
     let paths = [
         "v1/tools",
         "v1/accounts",
@@ -349,7 +349,7 @@ async fn a_key_that_is_not_known_opens_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_user_reaches_anything_of_another() {
     let api = LoopbackApi::start().await.unwrap();
-    let (_fixture, server) = unconnected(&api).await;
+    let (_fixture, server) = unconnected(&api);
     let (ann, bob) = (as_caller(&server, "ann"), as_caller(&server, "bob"));
     let waiting = ann.call("fetch", json!({})).await;
     let missing = &waiting.body["missing"][0];
@@ -410,7 +410,7 @@ async fn no_user_reaches_anything_of_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_for_one_profile_reaches_no_other() {
     let api = LoopbackApi::start().await.unwrap();
-    let (_fixture, server) = unconnected(&api).await;
+    let (_fixture, server) = unconnected(&api);
     let (ann, work) = (as_caller(&server, "ann"), as_caller(&server, "ann-work"));
     let personal = json!({ "provider": "slack", "for": { "profile": "personal" } });
     let begun = ann.post("v1/connections", &personal).await;
@@ -434,7 +434,7 @@ async fn a_key_for_one_profile_reaches_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_site_or_by_another_name_is_not_heard() {
-    let (_fixture, server) = parity("serve.allowed_origins = ['https://agents.example.com']").await;
+    let (_fixture, server) = parity("serve.allowed_origins = ['https://agents.example.com']");
     let client = as_nobody(&server);
     for (header, value, status) in [
         ("host", "evil.example", 403),
@@ -461,7 +461,7 @@ async fn a_page_of_another_site_or_by_another_name_is_not_heard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_user_has_so_many_requests_in_a_second() {
-    let (_fixture, server) = parity(&format!("serve.requests_per_second = 5\n{}", keys())).await;
+    let (_fixture, server) = parity(&format!("serve.requests_per_second = 5\n{}", keys()));
     let (ann, bob) = (as_caller(&server, "ann"), as_caller(&server, "bob"));
     let mut refused = 0;
     for _ in 0..40 {
@@ -473,7 +473,7 @@ async fn each_user_has_so_many_requests_in_a_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mcp_over_http_lists_and_calls_in_a_session_and_without() {
-    let (_fixture, server) = parity("").await;
+    let (_fixture, server) = parity("");
     let client = as_nobody(&server);
     let session = client.session().await;
     let call = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call",

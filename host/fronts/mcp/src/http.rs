@@ -30,7 +30,7 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const MAX_BODY: usize = 8 << 20;
 
 /// How long a session lives that nobody uses.
-const IDLE: Duration = Duration::from_secs(30 * 60);
+const IDLE: Duration = Duration::from_mins(30);
 
 /// With so many sessions at once, no more begin.
 const MAX_SESSIONS: usize = 10_000;

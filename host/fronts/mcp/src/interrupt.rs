@@ -29,7 +29,7 @@ use crate::resumption;
 const INTERRUPT: &str = "holster/interrupt";
 
 /// How long a call of an older client waits for the person; longer than a connection lives.
-const PATIENCE: Duration = Duration::from_secs(11 * 60);
+const PATIENCE: Duration = Duration::from_mins(11);
 
 /// How long a call that goes on waits for the person before it asks again. Clients give up after some 60 s.
 const PATIENCE_AGAIN: Duration = Duration::from_secs(25);

@@ -100,8 +100,8 @@ mod tests {
             .collect()
     }
 
-    fn at(cursor: Option<&str>) -> Option<PaginatedRequestParams> {
-        Some(PaginatedRequestParams::default().with_cursor(cursor.map(str::to_owned)))
+    fn at(cursor: Option<&str>) -> PaginatedRequestParams {
+        PaginatedRequestParams::default().with_cursor(cursor.map(str::to_owned))
     }
 
     #[test]
@@ -109,7 +109,7 @@ mod tests {
         let tools = tools(2 * PAGE + 1);
         let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
-            let page = page(&tools, at(cursor.as_deref())).unwrap();
+            let page = page(&tools, Some(at(cursor.as_deref()))).unwrap();
             assert!(page.tools.len() <= PAGE);
             seen.extend(page.tools);
             cursor = page.next_cursor;
@@ -126,7 +126,7 @@ mod tests {
         let mut tools = tools(PAGE + 2);
         let cursor = page(&tools, None).unwrap().next_cursor.unwrap();
         tools.retain(|tool| *tool.name != *cursor);
-        let rest = page(&tools, at(Some(&cursor))).unwrap();
+        let rest = page(&tools, Some(at(Some(&cursor)))).unwrap();
         assert_eq!(rest.tools, tools[PAGE - 1..]);
     }
 
@@ -134,7 +134,7 @@ mod tests {
     fn a_cursor_of_nobody_is_refused() {
         let tools = tools(1);
         for cursor in [String::new(), "x".repeat(65)] {
-            assert!(page(&tools, at(Some(&cursor))).is_err());
+            assert!(page(&tools, Some(at(Some(&cursor)))).is_err());
         }
     }
 }

@@ -233,10 +233,10 @@ impl Server {
         let mut changes = self.host().changes();
         let mut told = self.loaded_tools().await;
         while !peer.is_transport_closed() {
-            let Ok(changed) = tokio::time::timeout(LOOK, changes.changed()).await else {
+            let Ok(seen) = tokio::time::timeout(LOOK, changes.changed()).await else {
                 continue;
             };
-            if changed.is_err() {
+            if seen.is_err() {
                 return;
             }
             if self.has_changed(&mut told) && peer.notify_tool_list_changed().await.is_err() {
@@ -328,7 +328,7 @@ impl ServerHandler for Server {
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
-                changed = changes.changed() => if changed.is_err() { return Ok(()) },
+                seen = changes.changed() => if seen.is_err() { return Ok(()) },
             }
             if self.has_changed(&mut told)
                 && context.sink().notify_tool_list_changed().await.is_err()

@@ -1,5 +1,7 @@
 //! What went wrong, as RFC 9457 has it.
 
+use std::fmt::Display;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
@@ -20,7 +22,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl ToString) -> Self {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Display) -> Self {
         Self {
             kind,
             status: status.as_u16(),
@@ -28,15 +30,15 @@ impl Problem {
         }
     }
 
-    pub(crate) fn not_found(detail: impl ToString) -> Self {
+    pub(crate) fn not_found(detail: impl Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
-    pub(crate) fn invalid(detail: impl ToString) -> Self {
+    pub(crate) fn invalid(detail: impl Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
     }
 
-    pub(crate) fn internal(detail: impl ToString) -> Self {
+    pub(crate) fn internal(detail: impl Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 }

@@ -44,7 +44,7 @@ impl<B> Watched<B> {
             self.waiting = Bytes::new();
             return Err(Error::HttpRequestDenied);
         }
-        let mut all = joined(std::mem::take(&mut self.waiting), data);
+        let mut all = joined(&std::mem::take(&mut self.waiting), data);
         let undecided = self.following.undecided().min(all.len());
         self.waiting = all.split_off(all.len() - undecided);
         Ok(all)
@@ -78,12 +78,12 @@ pub(super) fn holds_secret(fields: &HeaderMap, watch: &LeakWatch) -> bool {
     })
 }
 
-fn joined(first: Bytes, second: Bytes) -> Bytes {
+fn joined(first: &Bytes, second: Bytes) -> Bytes {
     if first.is_empty() {
         return second;
     }
     let mut both = BytesMut::with_capacity(first.len() + second.len());
-    both.extend_from_slice(&first);
+    both.extend_from_slice(first);
     both.extend_from_slice(&second);
     both.freeze()
 }

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use holster_types::GrantSecret;
@@ -22,12 +24,12 @@ const SECRET: &str = "planted/secret+of~\"ann\"<&>=";
 
 #[test]
 fn a_secret_is_found_however_a_service_writes_it() {
-    let (mut percent, mut escaped) = (String::new(), String::new());
+    let (mut percent, mut escaped, mut hex) = (String::new(), String::new(), String::new());
     for byte in SECRET.bytes() {
-        percent.push_str(&format!("%{byte:02x}"));
-        escaped.push_str(&format!("\\u{byte:04X}"));
+        write!(percent, "%{byte:02x}").unwrap();
+        write!(escaped, "\\u{byte:04X}").unwrap();
+        write!(hex, "{byte:02x}").unwrap();
     }
-    let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
     for form in [
         SECRET.to_owned(),
         percent.clone(),

@@ -78,9 +78,9 @@ async fn serve(
     let site = holster_rest::router(rest, gate, beside).merge(routes);
     let url = format!("http://{listens_on}/");
     if json {
-        print::json(&json!({ "url": url })).map_err(said)?;
+        print::json(&json!({ "url": url })).map_err(|exit| said(&exit))?;
     } else {
-        print::line(&format!("MCP at {url}mcp, REST at {url}v1")).map_err(said)?;
+        print::line(&format!("MCP at {url}mcp, REST at {url}v1")).map_err(|exit| said(&exit))?;
     }
     let broken = async {
         match &mut shared {
@@ -124,7 +124,9 @@ impl Pages {
                 shared: None,
             });
         }
-        let shared = pages::here(config, &broker).await.map_err(said)?;
+        let shared = pages::here(config, &broker)
+            .await
+            .map_err(|exit| said(&exit))?;
         Ok(Self {
             address: shared.address().clone(),
             routes: Router::new(),
@@ -166,6 +168,6 @@ fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn said(exit: Exit) -> String {
+fn said(exit: &Exit) -> String {
     exit.text().unwrap_or_default().to_owned()
 }
