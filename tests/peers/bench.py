@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Measures Holster and wassette over MCP at standard input and output, in turns, so that noise hits both.
+
+usage: bench.py FOLDER --holster PROGRAM [--rounds N] [--languages rust,js,python] [--table PAGE.md]
+
+FOLDER is what `build.py` made. Each round starts both hosts and takes turns of some calls with each; figures are over all
+rounds. The client's own floor is that of `cat`, driven in the same way.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from client import Mirror, Server
+from report import duration, machine, processor_seconds, quantile, resident, table, write_section
+
+LANGUAGES = {"rust": "Rust", "js": "JavaScript", "python": "Python"}
+# Calls of one turn, and turns of one round.
+CALLS = {"rust": 400, "js": 60, "python": 60}
+TURNS = 5
+IN_FLIGHT = 16
+BIG = 4 << 20
+SPINNING = 8
+PATIENCE = 8.0
+STARTS = 10
+# What Holster is held to: its p50 and calls a second, as a share of the peer's.
+BARS = {"rust": (1 / 3, 4), "js": (1 / 2, 2), "python": (1 / 2, 2)}
+BAR_BIG = 0.040
+BAR_PING = 0.005
+
+
+@dataclass
+class Figures:
+    """What one host did with one language."""
+
+    first_results: list[float] = field(default_factory=list)
+    refused_starts: int = 0
+    latencies: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+    peaks_after_big: list[float] = field(default_factory=list)
+    bigs: list[float] = field(default_factory=list)
+    pings: list[float | None] = field(default_factory=list)
+    calls_beside: list[float | None] = field(default_factory=list)
+    goes_on_after_cancel: float = 0.0
+
+    def p50(self) -> float:
+        return statistics.median(self.latencies)
+
+    def p99(self) -> float:
+        return quantile(self.latencies, 0.99)
+
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+
+class Bench:
+    """Both hosts, with the folders that each keeps for itself."""
+
+    def __init__(self, folder: Path, holster: Path, scratch: Path) -> None:
+        self.folder = folder
+        self.holster = str(holster)
+        self.wassette = json.loads((folder / "wassette/command.json").read_text())
+        places = {f"XDG_{name}_HOME": str(scratch / name.lower()) for name in ("DATA", "CACHE", "CONFIG", "STATE")}
+        self.environment = {"PATH": os.environ["PATH"], "HOME": str(scratch), **places}
+
+    def start(self, host: str, language: str) -> Server:
+        if host == "holster":
+            command = [self.holster, "mcp", "--plugins", str(self.folder / "holster" / language)]
+        elif host == "wassette":
+            served = str(self.folder / "wassette" / language / "served")
+            command = [*self.wassette, "--component-dir", served, "run", "--disable-builtin-tools"]
+        else:
+            return Mirror(["cat"], self.environment)
+        return Server(command, self.environment)
+
+    def round(self, figures: dict[str, Figures], language: str) -> None:
+        """One process of each host, and turns with each."""
+        servers = {}
+        try:
+            for host in figures:
+                server = servers[host] = self.start(host, language)
+                server.begin_and_call()
+                figures[host].first_results.append(time.perf_counter() - server.started)
+                server.learn()
+                server.latencies(CALLS[language] // 4)
+            for _ in range(TURNS):
+                for host, server in servers.items():
+                    figures[host].latencies += server.latencies(CALLS[language])
+            for _ in range(TURNS):
+                for host, server in servers.items():
+                    figures[host].rates.append(server.rate(CALLS[language] * 2, IN_FLIGHT))
+            for host, server in servers.items():
+                figures[host].peaks.append(resident(server.pid, "VmHWM"))
+            for host, server in servers.items():
+                if host != "cat":
+                    figures[host].bigs += [server.big(BIG) for _ in range(3)]
+                    figures[host].peaks_after_big.append(resident(server.pid, "VmHWM"))
+        finally:
+            for server in servers.values():
+                server.end()
+
+    def starts(self, figures: dict[str, Figures], language: str) -> None:
+        """A client that says all at once: hello, and its first call."""
+        for _ in range(STARTS):
+            for host in ("holster", "wassette"):
+                with self.start(host, language) as server:
+                    figures[host].refused_starts += server.begin_and_call(at_once=True) > 0
+
+    def beside_spinning(self, figures: dict[str, Figures], language: str) -> None:
+        """Guests that never end, and who asks for something else meanwhile."""
+        for host in ("holster", "wassette"):
+            with self.start(host, language) as server:
+                server.begin_and_call()
+                spinning = server.spin(SPINNING)
+                time.sleep(0.5)
+                of = figures[host]
+                for _ in range(40):
+                    of.pings.append(server.ask({"jsonrpc": "2.0", "method": "ping"}, PATIENCE))
+                    if of.pings[-1] is None:
+                        break
+                    time.sleep(0.02)
+                if of.pings[-1] is None:
+                    continue
+                echo = {"name": "echo", "arguments": {"text": "beside"}}
+                for _ in range(20):
+                    message = {"jsonrpc": "2.0", "method": "tools/call", "params": echo}
+                    of.calls_beside.append(server.ask(message, PATIENCE))
+                server.cancel(spinning)
+                time.sleep(0.2)
+                before = processor_seconds(server.pid)
+                time.sleep(1)
+                of.goes_on_after_cancel = processor_seconds(server.pid) - before
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--holster", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--languages", default=",".join(LANGUAGES))
+    parser.add_argument("--table", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(asked.folder.resolve(), asked.holster.resolve(), Path(scratch))
+        results = {language: measure(bench, language, asked.rounds) for language in asked.languages.split(",")}
+    text = page(results, asked.rounds)
+    print(text)
+    if asked.table:
+        write_section(asked.table, "Beside wassette, over MCP", text)
+
+
+def measure(bench: Bench, language: str, rounds: int) -> dict[str, Figures]:
+    for host in ("holster", "wassette"):  # once, so that what is compiled is in their caches
+        with bench.start(host, language) as server:
+            server.begin_and_call()
+    figures = {host: Figures() for host in ("holster", "wassette", "cat")}
+    for number in range(rounds):
+        print(f"{language}: round {number + 1} of {rounds}", file=sys.stderr)
+        order = list(figures)
+        if number % 2:
+            order.reverse()
+        bench.round({host: figures[host] for host in order}, language)
+    print(f"{language}: starts, and guests that spin", file=sys.stderr)
+    bench.starts(figures, language)
+    bench.beside_spinning(figures, language)
+    return figures
+
+
+def page(results: dict[str, dict[str, Figures]], rounds: int) -> str:
+    load = os.getloadavg()[1]
+    return "\n\n".join(
+        (
+            "Made by `tests/peers/bench.py`; how, says `tests/peers/README.md`.",
+            f"{machine()}, in {rounds} rounds. Load of the machine in these minutes: {load:.1f} (the benchmark itself makes "
+            "2 at most); what is above is the work of others, so that the ratios say more than the times do.",
+            calls_table(results),
+            others_table(results),
+            notes(results),
+        )
+    )
+
+
+def calls_table(results: dict[str, dict[str, Figures]]) -> str:
+    header = ["guest", "host", "start to first result:", "call p50:", "call p99:"]
+    header += [f"calls/s, {IN_FLIGHT} in flight:", "peak memory:"]
+    rows = []
+    for language, figures in results.items():
+        for host in ("holster", "wassette"):
+            of = figures[host]
+            times = [statistics.median(of.first_results), of.p50(), of.p99()]
+            row = [*map(duration, times), f"{of.rate():,.0f}", f"{statistics.median(of.peaks):.1f} MiB"]
+            rows.append([LANGUAGES[language], host.capitalize() if host == "holster" else host, *row])
+        rows.append([LANGUAGES[language], "ratio", *ratios(language, figures)])
+    return table(header, rows)
+
+
+def ratios(language: str, figures: dict[str, Figures]) -> list[str]:
+    ours, theirs = figures["holster"], figures["wassette"]
+    p50_bar, rate_bar = BARS[language]
+    start = statistics.median(ours.first_results) / statistics.median(theirs.first_results)
+    p50, p99 = ours.p50() / theirs.p50(), ours.p99() / theirs.p99()
+    rate = ours.rate() / theirs.rate()
+    peak = statistics.median(ours.peaks) / statistics.median(theirs.peaks)
+    return [
+        judged(f"{start:.2f} (≤ 1)", start <= 1),
+        judged(f"{p50:.3f} (≤ {p50_bar:.2f})", p50 <= p50_bar),
+        f"{p99:.3f}",
+        judged(f"{rate:.1f} (≥ {rate_bar})", rate >= rate_bar),
+        judged(f"{peak:.2f} (≤ 1)", peak <= 1),
+    ]
+
+
+def others_table(results: dict[str, dict[str, Figures]]) -> str:
+    big = f"{BIG >> 20} MiB result"
+    header = ["guest", "host", f"{big}:", f"peak memory after {big}s:", f"`ping` beside {SPINNING} guests that spin:"]
+    header += ["a call beside them:", "first calls refused:"]
+    rows = []
+    for language, figures in results.items():
+        for host in ("holster", "wassette"):
+            of = figures[host]
+            ours = host == "holster"
+            median = statistics.median(of.bigs)
+            rows.append(
+                [
+                    LANGUAGES[language],
+                    "Holster" if ours else host,
+                    judged(duration(median), median < BAR_BIG) if ours else duration(median),
+                    f"{statistics.median(of.peaks_after_big):.1f} MiB",
+                    asked(of.pings, BAR_PING if ours else None),
+                    asked(of.calls_beside, None) if of.calls_beside else "not asked",
+                    judged(f"{of.refused_starts} of {STARTS}", of.refused_starts == 0) if ours else f"{of.refused_starts} of {STARTS}",
+                ]
+            )
+    return table(header, rows)
+
+
+def asked(times: list[float | None], bar: float | None) -> str:
+    """The middle and the worst of several questions."""
+    if None in times:
+        return f"none in {PATIENCE:.0f} s"
+    text = f"p50 {duration(statistics.median(times))}, worst {duration(max(times))}"
+    return judged(text, max(times) < bar) if bar else text
+
+
+def judged(text: str, holds: bool) -> str:
+    return f"{text} {'✓' if holds else '✗'}"
+
+
+def notes(results: dict[str, dict[str, Figures]]) -> str:
+    floors = [figures["cat"] for figures in results.values()]
+    floor = statistics.median([latency for figures in floors for latency in figures.latencies])
+    rate = statistics.median([rate for figures in floors for rate in figures.rates])
+    idle = max(figures["holster"].goes_on_after_cancel for figures in results.values())
+    return (
+        f"The client itself, driving `cat` in the same way: p50 {duration(floor)}, {rate:,.0f} lines/s; it is contained in all "
+        f"times. A first call is one that comes with `initialize`, before any answer; wassette refuses it while it loads, and its "
+        f"time to the first result contains the calls that are made anew. After `notifications/cancelled` for all guests that spin, "
+        f"Holster computed for {duration(idle)} in the second that followed. A {BIG >> 20} MiB result of wassette goes over "
+        f"the pipe twice, as text and as structured content. Both hosts start with their components compiled before."
+    )
+
+
+if __name__ == "__main__":
+    main()
