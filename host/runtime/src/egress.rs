@@ -311,7 +311,11 @@ impl WasiHttpHooks for CallEgress {
             let body = Metered::new(body, Arc::clone(&self.request_bytes_left), || {
                 Error::HttpRequestBodySize(None)
             });
-            match Watched::new(body, &self.watch) {
+            let visits = Arc::clone(&self.visits);
+            let found = move || {
+                visits.refused(position, &Denied::Secret(LeakPlace::RequestBody));
+            };
+            match Watched::new(body, &self.watch, found) {
                 Ok(body) => body.boxed_unsync(),
                 Err(body) => body.boxed_unsync(),
             }
@@ -323,13 +327,9 @@ impl WasiHttpHooks for CallEgress {
         Box::new(async move {
             let wait = options.connect_timeout.unwrap_or(holster_http::CONNECT)
                 + options.first_byte_timeout.unwrap_or(Duration::MAX / 4);
-            let sent = tokio::time::timeout(wait, clients.send(reach, request))
+            let response = tokio::time::timeout(wait, clients.send(reach, request))
                 .await
-                .map_err(|_| Error::HttpResponseTimeout)?;
-            if let Err(Error::HttpRequestDenied) = sent {
-                visits.refused(position, &Denied::Secret(LeakPlace::RequestBody));
-            }
-            let response = sent?;
+                .map_err(|_| Error::HttpResponseTimeout)??;
             visits.answered(position, response.status());
             let response = response.map(|body| {
                 Metered::new(body.map_err(Error::from), response_bytes_left, || {

@@ -241,7 +241,7 @@ async fn an_answer_without_the_secret_and_one_that_may_hold_it_pass() {
     let revealing = fixture(&api, &sink.url);
     let file = revealing.path("holster.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, format!("{text}revealed = ['slack']\n")).unwrap();
+    std::fs::write(&file, format!("{text}reveal = ['slack']\n")).unwrap();
     let host = ready(&revealing).await;
     let outcome = host.call(call("pass_on", json!({ "way": "text" }))).await;
     assert!(format!("{outcome:?}").contains(SECRET), "{outcome:?}");

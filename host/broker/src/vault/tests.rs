@@ -239,6 +239,7 @@ async fn a_vault_of_the_first_version_opens_and_keeps_its_credentials() {
         "DROP TABLE connection",
         "DROP TABLE revocation",
         "DROP TABLE client",
+        "DROP TABLE resumption",
         "ALTER TABLE credential DROP COLUMN trouble",
         "DELETE FROM _sqlx_migrations WHERE version > 1",
     ] {

@@ -19,11 +19,17 @@ pub(super) struct Watched<B> {
     waiting: Bytes,
     trailers: Option<HeaderMap>,
     ended: bool,
+    /// Told of a secret. The service may have answered by then.
+    found: Box<dyn Fn() + Send>,
 }
 
 impl<B> Watched<B> {
     /// `None` where there is nothing to look for: gives the body back.
-    pub(super) fn new(body: B, watch: &Arc<LeakWatch>) -> Result<Self, B> {
+    pub(super) fn new(
+        body: B,
+        watch: &Arc<LeakWatch>,
+        found: impl Fn() + Send + 'static,
+    ) -> Result<Self, B> {
         match watch.follow(LeakPlace::RequestBody) {
             None => Err(body),
             Some(following) => Ok(Self {
@@ -33,6 +39,7 @@ impl<B> Watched<B> {
                 waiting: Bytes::new(),
                 trailers: None,
                 ended: false,
+                found: Box::new(found),
             }),
         }
     }
@@ -40,9 +47,7 @@ impl<B> Watched<B> {
     /// What may leave of what waited and what came; the rest waits.
     fn pass(&mut self, data: Bytes) -> Result<Bytes, Error> {
         if self.following.finds(&data) {
-            self.ended = true;
-            self.waiting = Bytes::new();
-            return Err(Error::HttpRequestDenied);
+            return Err(self.broken_off());
         }
         let mut all = joined(&std::mem::take(&mut self.waiting), data);
         let undecided = self.following.undecided().min(all.len());
@@ -52,11 +57,17 @@ impl<B> Watched<B> {
 
     fn admit(&mut self, trailers: HeaderMap) -> Result<(), Error> {
         if holds_secret(&trailers, &self.watch) {
-            self.waiting = Bytes::new();
-            return Err(Error::HttpRequestDenied);
+            return Err(self.broken_off());
         }
         self.trailers = Some(trailers);
         Ok(())
+    }
+
+    fn broken_off(&mut self) -> Error {
+        (self.found)();
+        self.ended = true;
+        self.waiting = Bytes::new();
+        Error::HttpRequestDenied
     }
 
     /// What is left once the body has ended.
@@ -147,7 +158,7 @@ mod tests {
 
     /// A body of these frames, through a watch for `planted-secret`.
     fn watched(frames: Vec<Frame<Bytes>>) -> Watched<Frames> {
-        let body = Watched::new(Frames(frames.into()), &watch("planted-secret"));
+        let body = Watched::new(Frames(frames.into()), &watch("planted-secret"), || {});
         body.ok().expect("there is something to look for")
     }
 

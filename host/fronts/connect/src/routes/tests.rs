@@ -281,12 +281,14 @@ async fn the_pages_can_be_part_of_another_router() {
             .merge(pages),
     );
     for (path, host, status) in [
-        ("/health", HOST.1, StatusCode::NO_CONTENT),
+        ("/connect.css", HOST.1, StatusCode::OK),
         (
-            "/health",
+            "/connect.css",
             "rebound.example",
             StatusCode::MISDIRECTED_REQUEST,
         ),
+        // Whether the whole process is well, the other router says.
+        ("/health", HOST.1, StatusCode::IM_A_TEAPOT),
         ("/mcp", "rebound.example", StatusCode::OK),
         ("/nothing", HOST.1, StatusCode::IM_A_TEAPOT),
     ] {
