@@ -13,6 +13,7 @@ import json
 import os
 import selectors
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is needed, which makes the load; install the package `wrk`")
     plugins = asked.folder.resolve() / "holster/rust"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # and servers with it
     with tempfile.TemporaryDirectory() as scratch, serving(asked.holster.resolve(), plugins, Path(scratch)) as (pid, address):
         each = asked.seconds / 2
         wrk(address, 2, asked.connections)  # warm
