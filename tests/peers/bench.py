@@ -10,6 +10,7 @@ rounds. The client's own floor is that of `cat`, driven in the same way.
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -147,6 +148,7 @@ def main() -> None:
     parser.add_argument("--languages", default=",".join(LANGUAGES))
     parser.add_argument("--table", type=Path)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # and servers with it
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(asked.folder.resolve(), asked.holster.resolve(), Path(scratch))
         results = {language: measure(bench, language, asked.rounds) for language in asked.languages.split(",")}

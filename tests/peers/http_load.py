@@ -13,6 +13,7 @@ import json
 import os
 import selectors
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is needed, which makes the load; install the package `wrk`")
     plugins = asked.folder.resolve() / "holster/rust"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # and servers with it
     with tempfile.TemporaryDirectory() as scratch, serving(asked.holster.resolve(), plugins, Path(scratch)) as (pid, address):
         each = asked.seconds / 2
         wrk(address, 2, asked.connections)  # warm
@@ -97,9 +99,12 @@ def serving(holster: Path, plugins: Path, scratch: Path) -> Iterator[tuple[int, 
     places = {f"XDG_{name}_HOME": str(scratch / name.lower()) for name in ("DATA", "CACHE", "CONFIG", "STATE")}
     command = [holster, "serve", "--listen", "127.0.0.1:0", "--json", "--plugins", plugins]
     environment = {"PATH": os.environ["PATH"], "HOME": str(scratch), **places}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     try:
-        yield server.pid, json.loads(server.stdout.readline())["url"]
+        said = server.stdout.readline()
+        if not said:
+            sys.exit(f"{holster} ended before it listened")
+        yield server.pid, json.loads(said)["url"]
     finally:
         server.terminate()
         server.wait()
