@@ -51,6 +51,11 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+/// The host panicked in a call, or was ended with it; the log says more.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the call ended without an outcome")]
+pub struct CallLost;
+
 /// The answer, and which accounts acted for it.
 #[derive(Debug)]
 pub struct Finished {

@@ -12,7 +12,7 @@ use holster_types::{ComponentName, Grant, ProfileName, TenantId, ThreadId, ToolN
 use serde_json::Value;
 
 use crate::built_in::BuiltIn;
-use crate::call::{Account, Call, Failure, Finished, Interrupted, Outcome};
+use crate::call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 use crate::catalogue::{Catalogue, CatalogueView, LoadEvent, ServedTool};
 use crate::config::{Config, ConfigError};
 
@@ -191,16 +191,20 @@ impl Host {
     }
 
     /// As [`Host::call`], on another runtime than the front's own, so that a guest that computes does not keep the front
-    /// from its other clients. Dropping the future ends the call. Fails if the host panics.
+    /// from its other clients. Dropping the future ends the call.
     pub async fn call_on(
         self: &Arc<Self>,
         runtime: &tokio::runtime::Handle,
         call: Call,
-    ) -> Result<Outcome, tokio::task::JoinError> {
+    ) -> Result<Outcome, CallLost> {
         let host = Arc::clone(self);
         let mut task = tokio::task::JoinSet::new();
         task.spawn_on(async move { host.call(call).await }, runtime);
-        task.join_next().await.expect("one task was spawned")
+        let outcome = task.join_next().await.expect("one task was spawned");
+        outcome.map_err(|error| {
+            tracing::error!("a call ended without an outcome: {error}");
+            CallLost
+        })
     }
 
     async fn answer_to(&self, call: &Call, arguments: &Value) -> Result<Finished, Stop> {

@@ -16,7 +16,7 @@ pub mod conformance;
 mod content;
 mod host;
 
-pub use call::{Account, Call, Failure, Finished, Interrupted, Outcome};
+pub use call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 pub use caller::{Caller, ProfileChoice};
 pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
 pub use config::{Config, ConfigError};

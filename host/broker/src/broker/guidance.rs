@@ -1,6 +1,7 @@
 //! What a person is told to do.
 
 use holster_types::{ConnectionId, ProviderId};
+use serde_json::Value;
 use url::Url;
 
 use super::Broker;
@@ -25,6 +26,19 @@ impl Broker {
             // A provider whose file is gone: nothing of it can be connected.
             None => address.url.clone(),
         }
+    }
+
+    /// What is missing, an object for each account: as it is, with the `url` of its page where one was begun and the
+    /// pages are somewhere.
+    pub fn describe(&self, address: Option<&ConnectAddress>, unmet: &Unmet) -> Vec<Value> {
+        let describe = |missing: &Missing| {
+            let mut entry = serde_json::to_value(missing).expect("what is missing is JSON");
+            if let Some(page) = address.and_then(|address| self.page_for(address, missing)) {
+                entry["url"] = page.as_str().into();
+            }
+            entry
+        };
+        unmet.missing().iter().map(describe).collect()
     }
 
     /// What is missing, a line for each account: with its page where one was begun and the pages are somewhere, else

@@ -6,7 +6,7 @@ use crate::{BrokerError, NotResumable};
 impl Broker {
     /// What a client brings back when it goes on with an interrupted call; `call` is all that makes it this call: the
     /// tenant, the tool, its version, the arguments. 75 to 80 characters that need no escaping in JSON.
-    pub async fn resumption(&self, call: &[&[u8]]) -> Result<String, BrokerError> {
+    pub async fn resumption(&self, call: &[impl AsRef<[u8]>]) -> Result<String, BrokerError> {
         Ok(self.vault.resumption(call).await?)
     }
 
@@ -15,7 +15,7 @@ impl Broker {
     pub async fn resume(
         &self,
         resumption: &str,
-        call: &[&[u8]],
+        call: &[impl AsRef<[u8]>],
     ) -> Result<Result<(), NotResumable>, BrokerError> {
         Ok(self.vault.resume(resumption, call).await?)
     }

@@ -37,7 +37,7 @@ pub enum NotResumable {
 
 impl Vault {
     /// A resumption of the call that `call` describes, field by field.
-    pub(crate) async fn resumption(&self, call: &[&[u8]]) -> Result<String, VaultError> {
+    pub(crate) async fn resumption(&self, call: &[impl AsRef<[u8]>]) -> Result<String, VaultError> {
         Ok(self.made().await?.resumption(call, now() + LIFETIME))
     }
 
@@ -45,7 +45,7 @@ impl Vault {
     pub(crate) async fn resume(
         &self,
         resumption: &str,
-        call: &[&[u8]],
+        call: &[impl AsRef<[u8]>],
     ) -> Result<Result<(), NotResumable>, VaultError> {
         let Some(store) = self.existing().await? else {
             return Ok(Err(NotResumable::Foreign));
@@ -68,7 +68,7 @@ impl Vault {
     }
 }
 
-fn place(call: &[&[u8]]) -> Context {
+fn place(call: &[impl AsRef<[u8]>]) -> Context {
     call.iter().fold(Context::new("resumption"), Context::with)
 }
 
@@ -78,7 +78,7 @@ fn parts(opened: &[u8]) -> Option<(&[u8; ID], u64)> {
 }
 
 impl Store {
-    fn resumption(&self, call: &[&[u8]], expires_at: u64) -> String {
+    fn resumption(&self, call: &[impl AsRef<[u8]>], expires_at: u64) -> String {
         let mut plaintext = [0; ID + 8];
         random::fill(&mut plaintext[..ID]);
         plaintext[ID..].copy_from_slice(&expires_at.to_le_bytes());

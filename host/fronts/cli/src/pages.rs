@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use holster_connect::{ConnectSettings, SharedServer};
 use holster_core::Config;
-use holster_core::broker::{Broker, ConnectAddress, Connection, ConnectionState, Missing, Unmet};
+use holster_core::broker::{Broker, ConnectAddress, Connection, ConnectionState};
 use holster_core::types::ConnectionId;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::exit::Exit;
@@ -70,22 +69,6 @@ fn start(global: &Global) -> Result<(), Exit> {
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     command.spawn().map_err(Exit::failed)?;
     Ok(())
-}
-
-/// What a person has to do, for scripts.
-pub(crate) fn to_json(
-    broker: &Broker,
-    address: Option<&ConnectAddress>,
-    unmet: &Unmet,
-) -> Vec<Value> {
-    let entry = |missing: &Missing| {
-        let mut entry = serde_json::to_value(missing).expect("what is missing is JSON");
-        if let Some(page) = address.and_then(|address| broker.page_for(address, missing)) {
-            entry["url"] = page.as_str().into();
-        }
-        entry
-    };
-    unmet.missing().iter().map(entry).collect()
 }
 
 /// Waits until each connection is over, and no longer than `end`; those that are not connected then.

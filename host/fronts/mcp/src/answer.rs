@@ -91,3 +91,8 @@ fn with_refusals(failure: &Failure) -> String {
 pub(crate) fn words(text: impl Into<String>) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(text)])
 }
+
+/// An error of the host's own, which neither the model nor the client can mend.
+pub(crate) fn internal(error: impl std::fmt::Display) -> ErrorData {
+    ErrorData::internal_error(error.to_string(), None)
+}

@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::answer;
+use crate::answer::{self, internal};
 use crate::resumption;
 
 /// Under which name `_meta` says what is missing.
@@ -254,22 +254,15 @@ fn words(
     address: Option<&ConnectAddress>,
     interrupted: &Interrupted,
 ) -> CallToolResult {
-    let missing = interrupted.unmet.missing();
-    let explained = host.broker().explain(address, &interrupted.unmet);
-    let entry = |missing: &Missing| {
-        let mut entry = json!(missing);
-        if let Some(page) = address.and_then(|address| host.broker().page_for(address, missing)) {
-            entry["url"] = page.as_str().into();
-        }
-        entry
-    };
-    let entries: Vec<_> = missing.iter().map(entry).collect();
+    let broker = host.broker();
+    let explained = broker.explain(address, &interrupted.unmet);
+    let described = broker.describe(address, &interrupted.unmet);
     answer::words(format!(
         "The tool `{}` was not called, since a person has to act first. Tell them:\n{explained}\nWhen they are done, call \
          the tool again with the same arguments.",
         interrupted.tool
     ))
-    .with_meta(Some(answer::meta(INTERRUPT, entries.into())))
+    .with_meta(Some(answer::meta(INTERRUPT, described.into())))
 }
 
 fn declined() -> CallToolResult {
@@ -297,8 +290,4 @@ pub(crate) async fn take_up(
         }
     }
     Ok(None)
-}
-
-fn internal(error: impl std::fmt::Display) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), None)
 }

@@ -9,18 +9,17 @@ use holster_core::{Call, Host};
 use rmcp::ErrorData;
 use serde_json::Value;
 
+use crate::answer::internal;
+
 /// The state of an interrupted call.
 pub(crate) async fn state_of(host: &Host, call: &Call) -> Result<String, ErrorData> {
-    let described = describe(host, call);
-    let fields: Vec<_> = described.iter().map(Vec::as_slice).collect();
-    host.broker().resumption(&fields).await.map_err(internal)
+    let resumption = host.broker().resumption(&describe(host, call)).await;
+    resumption.map_err(internal)
 }
 
 /// Uses up the state that a client brought; an error says why the call does not go on with it.
 pub(crate) async fn use_up(host: &Host, call: &Call, state: &str) -> Result<(), ErrorData> {
-    let described = describe(host, call);
-    let fields: Vec<_> = described.iter().map(Vec::as_slice).collect();
-    let judged = host.broker().resume(state, &fields).await;
+    let judged = host.broker().resume(state, &describe(host, call)).await;
     judged
         .map_err(internal)?
         .map_err(|error| ErrorData::invalid_params(error.to_string(), None))
@@ -40,8 +39,4 @@ fn describe(host: &Host, call: &Call) -> [Vec<u8>; 6] {
         // Sorted by name, so that the order in which a client writes them does not matter.
         Value::Object(call.arguments.clone()).to_string().into(),
     ]
-}
-
-fn internal(error: impl std::fmt::Display) -> ErrorData {
-    ErrorData::internal_error(error.to_string(), None)
 }

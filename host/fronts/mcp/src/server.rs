@@ -14,6 +14,7 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
 use tokio::runtime::Handle;
 
+use crate::answer::internal;
 use crate::interrupt::{self, ConnectPages, Next};
 use crate::listing::{self, PROFILE_ARGUMENT};
 use crate::{answer, resumption};
@@ -125,8 +126,7 @@ impl Server {
             return Ok(None);
         }
         let profiles = self.host().broker().profiles(&caller.tenant).await;
-        let profiles =
-            profiles.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+        let profiles = profiles.map_err(internal)?;
         Ok(Some(
             profiles.into_iter().map(|profile| profile.name).collect(),
         ))
@@ -181,10 +181,7 @@ impl Server {
     /// The outcome of a call. It ends when this is dropped.
     async fn run(&self, call: Call) -> Result<Outcome, ErrorData> {
         let outcome = self.host().call_on(&self.shared.calls, call).await;
-        outcome.map_err(|error| {
-            tracing::error!("a call ended without an outcome: {error}");
-            ErrorData::internal_error("the call ended without an outcome", None)
-        })
+        outcome.map_err(internal)
     }
 
     async fn answer(
@@ -230,27 +227,47 @@ impl Server {
 
     /// Tells a client of every change of the list until it is gone.
     async fn announce(self, peer: Peer<RoleServer>) {
-        let mut changes = self.host().changes();
-        let mut told = self.loaded_tools().await;
+        let mut list = FollowedList::of(self).await;
         while !peer.is_transport_closed() {
-            let Ok(seen) = tokio::time::timeout(LOOK, changes.changed()).await else {
-                continue;
+            let told = match tokio::time::timeout(LOOK, list.changed()).await {
+                Err(_) => continue,
+                Ok(true) => peer.notify_tool_list_changed().await.is_ok(),
+                Ok(false) => false,
             };
-            if seen.is_err() {
-                return;
-            }
-            if self.has_changed(&mut told) && peer.notify_tool_list_changed().await.is_err() {
+            if !told {
                 return;
             }
         }
     }
+}
 
-    /// Whether the list is another one than `told`, which it is from now on.
-    fn has_changed(&self, told: &mut Arc<[Tool]>) -> bool {
-        let now = self.tools();
-        let changed = *now != **told;
-        *told = now;
-        changed
+/// The list as a client knows it, and what comes after.
+struct FollowedList {
+    server: Server,
+    changes: tokio::sync::watch::Receiver<()>,
+    known: Arc<[Tool]>,
+}
+
+impl FollowedList {
+    async fn of(server: Server) -> Self {
+        Self {
+            changes: server.host().changes(),
+            known: server.loaded_tools().await,
+            server,
+        }
+    }
+
+    /// Waits until the list is another one; `false` if it will not change any more. May be dropped at any time.
+    async fn changed(&mut self) -> bool {
+        while self.changes.changed().await.is_ok() {
+            let now = self.server.tools();
+            let is_other = *now != *self.known;
+            self.known = now;
+            if is_other {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -323,16 +340,15 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.host().changes();
-        let mut told = self.loaded_tools().await;
+        let mut list = FollowedList::of(self.clone()).await;
         loop {
-            tokio::select! {
+            let told = tokio::select! {
                 () = context.cancelled() => return Ok(()),
-                seen = changes.changed() => if seen.is_err() { return Ok(()) },
-            }
-            if self.has_changed(&mut told)
-                && context.sink().notify_tool_list_changed().await.is_err()
-            {
+                changed = list.changed() => {
+                    changed && context.sink().notify_tool_list_changed().await.is_ok()
+                }
+            };
+            if !told {
                 return Ok(());
             }
         }

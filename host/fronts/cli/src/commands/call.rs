@@ -145,7 +145,7 @@ fn to_json(host: &Host, address: Option<&ConnectAddress>, outcome: &Outcome) -> 
         Outcome::Interrupted(interrupted) => json!({
             "outcome": "interrupted",
             "tool": interrupted.tool,
-            "missing": pages::to_json(host.broker(), address, &interrupted.unmet),
+            "missing": host.broker().describe(address, &interrupted.unmet),
         }),
         Outcome::Failed(failure) => json!({ "outcome": "failed", "error": with_refusals(failure) }),
     }

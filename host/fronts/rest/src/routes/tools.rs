@@ -175,7 +175,7 @@ pub(crate) async fn call(
         arguments: request.arguments,
     };
     let outcome = rest.host.call_on(&rest.calls, call).await;
-    match outcome.map_err(|error| ended(&error))? {
+    match outcome.map_err(Problem::internal)? {
         Outcome::Finished(finished) => Ok(Json(Answer::of(&finished)).into_response()),
         Outcome::Interrupted(interrupted) => {
             let waiting = Waiting::of(&rest, &interrupted.unmet);
@@ -183,11 +183,6 @@ pub(crate) async fn call(
         }
         Outcome::Failed(failure) => Err(problem(&failure)),
     }
-}
-
-fn ended(error: &tokio::task::JoinError) -> Problem {
-    tracing::error!("a call ended without an outcome: {error}");
-    Problem::internal("the call ended without an outcome")
 }
 
 fn problem(failure: &Failure) -> Problem {

@@ -51,7 +51,7 @@ pub(super) async fn run(global: &Global, prepare: Prepare) -> Result<(), Exit> {
     let everything = connections.len() == unmet.missing().len();
     let show = |address| {
         if global.json {
-            print::json(&json!({ "missing": pages::to_json(broker, address, &unmet) }))
+            print::json(&json!({ "missing": broker.describe(address, &unmet) }))
         } else {
             print::line(&broker.explain(address, &unmet))
         }
