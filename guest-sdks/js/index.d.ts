@@ -139,7 +139,7 @@ export interface Credential {
   /** When the credential expires; `undefined` if it does not, or if nobody said. */
   readonly expiresAt: Date | undefined;
   /**
-   * The sealed token: a stand-in that the host replaces by the secret in the headers of requests to the provider's own
+   * The sealed token: a stand-in that the host replaces by the secret in requests to the provider's own
    * hosts, and that is worthless anywhere else and after this call.
    */
   token(): string;

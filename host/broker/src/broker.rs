@@ -606,6 +606,10 @@ fn grant(owner: &Owner, need: &Need<'_>, held: &Held) -> Answer {
         generation: held.generation,
         secret,
         header: header(provider, &held.secret),
+        query: provider.query(held.secret.kind()).map(str::to_owned),
+        secret_header: provider
+            .secret_header(held.secret.kind())
+            .map(str::to_owned),
         proof: proof(&held.secret),
         hosts: provider.hosts.clone(),
         environment: provider
@@ -632,9 +636,9 @@ fn proof(secret: &CredentialSecret) -> Option<Proof> {
         CredentialSecret::OAuth(tokens) => tokens.access.clone(),
         _ => return None,
     };
-    Some(Proof::new(move |method, url| {
+    Some(Proof::new(move |method, url, nonce| {
         let url = Url::parse(url).ok()?;
-        Some(key.proof(method, &url, Some(&access), None))
+        Some(key.proof(method, &url, Some(&access), nonce))
     }))
 }
 

@@ -79,11 +79,14 @@ pub struct Inject {
     /// The parameter of the query, for a provider that takes the secret nowhere else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+    /// The header in which the second part of a key pair travels along with the first, for a provider that wants to
+    /// see both. Left out where the second part signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_header: Option<HeaderName>,
 }
 
 impl Inject {
-    /// The header of a request. Where the provider takes the secret in the query alone, this is a bearer header,
-    /// and a tool has to put the token into the query itself.
+    /// The header of a request. Where the provider takes the secret in the query alone, this is a bearer header.
     pub fn header(&self) -> CredentialHeader {
         let name = self
             .header
@@ -105,6 +108,12 @@ impl Inject {
     fn check(&self) -> Result<(), &'static str> {
         if self.query.is_some() && (self.header.is_some() || self.scheme.is_some()) {
             return Err("`query` stands alone: a secret that can travel in a header does");
+        }
+        if self.query.is_some() && self.secret_header.is_some() {
+            return Err("`secret_header` goes with a header, not with `query`");
+        }
+        if self.query.as_ref().is_some_and(String::is_empty) {
+            return Err("`query` is the name of a parameter");
         }
         let printable = |scheme: &String| scheme.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
         if !self.scheme.as_ref().is_none_or(printable) {
@@ -513,17 +522,38 @@ impl Provider {
         schemars::schema_for!(Provider).into()
     }
 
+    /// How a request carries a credential of this kind. `None` for a user name and a password: whatever a provider's keys
+    /// travel in, those travel as RFC 7617 has it.
+    pub(crate) fn inject(&self, kind: CredentialKind) -> Option<&Inject> {
+        match (kind, &self.inject_key) {
+            (CredentialKind::Basic, _) => None,
+            (CredentialKind::ApiKey, Some(inject)) => Some(inject),
+            _ => Some(&self.inject),
+        }
+    }
+
     /// The header in which a credential of this kind travels.
     pub(crate) fn header(&self, kind: CredentialKind) -> CredentialHeader {
-        match (kind, &self.inject_key) {
-            // RFC 7617: whatever a provider's keys travel in, a user name and a password travel in this one.
-            (CredentialKind::Basic, _) => CredentialHeader {
+        self.inject(kind).map_or_else(
+            || CredentialHeader {
                 name: AUTHORIZATION.to_owned(),
                 scheme: "Basic".to_owned(),
             },
-            (CredentialKind::ApiKey, Some(inject)) => inject.header(),
-            _ => self.inject.header(),
-        }
+            Inject::header,
+        )
+    }
+
+    /// The parameter of the query in which a credential of this kind travels instead.
+    pub(crate) fn query(&self, kind: CredentialKind) -> Option<&str> {
+        self.inject(kind)?.query.as_deref()
+    }
+
+    /// The header in which the second part of a credential of this kind travels along.
+    pub(crate) fn secret_header(&self, kind: CredentialKind) -> Option<&str> {
+        let inject = self
+            .inject(kind)
+            .filter(|_| kind == CredentialKind::KeyPair)?;
+        inject.secret_header.as_ref().map(HeaderName::as_str)
     }
 
     /// Whether a credential of this kind opens the provider. A token opens it wherever OAuth does: it may be an
@@ -576,6 +606,12 @@ impl Provider {
         self.inject
             .check()
             .map_err(|message| ("inject", message.to_owned()))?;
+        if self.inject.secret_header.is_some() && !self.kinds.contains(&CredentialKind::KeyPair) {
+            return Err((
+                "inject",
+                "`secret_header` needs `key_pair` among `kinds`".to_owned(),
+            ));
+        }
         if let Some(inject) = &self.inject_key {
             inject
                 .check()

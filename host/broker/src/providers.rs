@@ -191,8 +191,7 @@ fn warnings(provider: &Provider) -> Vec<String> {
         ),
         (
             by_query,
-            "its secret travels in the query, where logs may keep it, and tools have to put it there themselves"
-                .to_owned(),
+            "its secret travels in the query, where the service's logs may keep it".to_owned(),
         ),
         (
             provider.verified_on.is_none(),
@@ -467,6 +466,14 @@ mod tests {
             (
                 "kinds = ['api_key']\n[inject]\nquery = 'a'\nscheme = 'b'",
                 &["line 5", "stands alone"],
+            ),
+            (
+                "kinds = ['key_pair']\n[inject]\nquery = 'a'\nsecret_header = 'X-B'",
+                &["line 5", "not with `query`"],
+            ),
+            (
+                "kinds = ['api_key']\n[inject]\nsecret_header = 'X-B'",
+                &["line 5", "`key_pair` among `kinds`"],
             ),
             (
                 "kinds = ['api_key']\nverified_on = 'today'",

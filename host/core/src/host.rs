@@ -322,7 +322,7 @@ impl Host {
     fn renew_rejected(&self, call: &Call, used: &[Used], visits: &[HostVisit]) {
         let rejected = |used: &&Used| {
             visits.iter().any(|visit| {
-                visit.status == Some(401) && visit.provider.as_ref() == Some(&used.account.provider)
+                visit.rejected && visit.provider.as_ref() == Some(&used.account.provider)
             })
         };
         for used in used.iter().filter(rejected) {

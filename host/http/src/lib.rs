@@ -79,7 +79,7 @@ fn tls() -> ClientConfig {
 fn connector(reach: Reach, tls: ClientConfig) -> Connector {
     let mut http = HttpConnector::new_with_resolver(CheckedResolver {
         reach,
-        system: GaiResolver::new(),
+        resolver: GaiResolver::new(),
     });
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -94,9 +94,9 @@ fn connector(reach: Reach, tls: ClientConfig) -> Connector {
 /// Resolves a name once, and hands out only addresses within reach: the check and the connection see the same
 /// answer, so that a second answer of the name server changes nothing.
 #[derive(Clone)]
-pub struct CheckedResolver {
+pub struct CheckedResolver<R = GaiResolver> {
     reach: Reach,
-    system: GaiResolver,
+    resolver: R,
 }
 
 /// A name that leads nowhere it may.
@@ -104,21 +104,26 @@ pub struct CheckedResolver {
 #[error("`{0}` resolves only to addresses that may not be reached by a name")]
 pub struct ProhibitedAddress(Name);
 
-impl Service<Name> for CheckedResolver {
+impl<R> Service<Name> for CheckedResolver<R>
+where
+    R: Service<Name, Response: Iterator<Item = SocketAddr>, Future: Send + 'static>,
+    R::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.system.poll_ready(context).map_err(Into::into)
+        self.resolver.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
         let reach = self.reach;
-        let resolved = self.system.call(name.clone());
+        let resolved = self.resolver.call(name.clone());
         Box::pin(async move {
             let allowed: Vec<_> = resolved
-                .await?
+                .await
+                .map_err(Into::into)?
                 .filter(|address| reach.allows(address.ip()))
                 .collect();
             if allowed.is_empty() {
@@ -132,14 +137,97 @@ impl Service<Name> for CheckedResolver {
 
 #[cfg(test)]
 mod tests {
+    use std::future::{Ready, ready};
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::sync::Mutex;
+
+    use http::Uri;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// A name server that says something else each time.
+    #[derive(Clone)]
+    struct Changing(Arc<Mutex<std::vec::IntoIter<Vec<IpAddr>>>>);
+
+    impl Changing {
+        fn answers<const N: usize>(answers: [Vec<IpAddr>; N]) -> Self {
+            Self(Arc::new(Mutex::new(Vec::from(answers).into_iter())))
+        }
+
+        fn left(&self) -> usize {
+            self.0.lock().unwrap().len()
+        }
+    }
+
+    impl Service<Name> for Changing {
+        type Response = std::vec::IntoIter<SocketAddr>;
+        type Error = std::io::Error;
+        type Future = Ready<Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Name) -> Self::Future {
+            let answer = self.0.lock().unwrap().next().expect("it is asked no more");
+            let addresses: Vec<_> = answer.into_iter().map(|ip| (ip, 0).into()).collect();
+            ready(Ok(addresses.into_iter()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_to_the_address_that_was_checked_whatever_the_name_server_says_next()
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let metadata: IpAddr = [169, 254, 169, 254].into();
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let names = Changing::answers([vec![metadata, here], vec![metadata], vec![here, metadata]]);
+        let mut http = HttpConnector::new_with_resolver(CheckedResolver {
+            reach: Reach::Loopback,
+            resolver: names.clone(),
+        });
+        let port = listener.local_addr().unwrap().port();
+        let uri: Uri = format!("http://rebinding.example:{port}/").parse().unwrap();
+
+        let connected = http.call(uri.clone()).await.unwrap();
+        let peer = connected.inner().peer_addr().unwrap();
+        assert_eq!(
+            (peer.ip(), names.left()),
+            (here, 2),
+            "asked once, and checked"
+        );
+
+        let error = http.call(uri.clone()).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        assert!(source.is::<ProhibitedAddress>(), "{error:?}");
+
+        let connected = http.call(uri).await.unwrap();
+        assert_eq!(connected.inner().peer_addr().unwrap().ip(), here);
+    }
+
+    #[tokio::test]
+    async fn of_several_addresses_only_those_within_reach_are_handed_out() {
+        let public: IpAddr = [93, 184, 215, 14].into();
+        let private: IpAddr = [10, 0, 0, 1].into();
+        let mapped: IpAddr = Ipv4Addr::LOCALHOST.to_ipv6_mapped().into();
+        let mut resolver = CheckedResolver {
+            reach: Reach::Public,
+            resolver: Changing::answers([vec![private, public, mapped], vec![private, mapped]]),
+        };
+        let name: Name = "mixed.example".parse().unwrap();
+        let found = resolver.call(name.clone()).await.unwrap();
+        assert_eq!(found.map(|found| found.ip()).collect::<Vec<_>>(), [public]);
+        let error = resolver.call(name).await.unwrap_err();
+        assert!(error.is::<ProhibitedAddress>(), "{error}");
+    }
 
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_leads_nowhere() {
         let name: Name = "localhost".parse().unwrap();
         let resolve = async |reach| {
-            let system = GaiResolver::new();
-            CheckedResolver { reach, system }.call(name.clone()).await
+            let resolver = GaiResolver::new();
+            CheckedResolver { reach, resolver }.call(name.clone()).await
         };
         let error = resolve(Reach::Public).await.unwrap_err();
         assert!(error.is::<ProhibitedAddress>(), "{error}");

@@ -74,6 +74,8 @@ pub struct HostVisit {
     pub provider: Option<ProviderId>,
     /// The status of the answer, if one came.
     pub status: Option<u16>,
+    /// Whether the service no longer accepts what the request carried: it said 401, and wants no nonce.
+    pub rejected: bool,
 }
 
 /// How a call ended, and what it did.

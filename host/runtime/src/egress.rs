@@ -1,19 +1,21 @@
 //! The egress: the only door for outgoing HTTP of tools.
 //!
 //! A request leaves only for a host that the tool's providers or the policy name, and only to an address that is
-//! public, unless the name is an address itself. Sealed tokens in its headers become secrets here, and only for
-//! the hosts of their provider. Redirects are not followed: the guest sees them, and each next request is judged
+//! public, unless the name is an address itself. Sealed tokens in it become secrets here, and only for the hosts of
+//! their provider. Redirects are not followed: the guest sees them, and each next request is judged
 //! anew.
 
 mod client;
 mod metered;
+mod proven;
+mod secrets;
 mod watched;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use holster_types::{Grant, HostPattern, ProviderId, Reach};
+use holster_types::{Grant, HostPattern, Reach};
 use http::header::{HOST, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -22,6 +24,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::client::Clients;
 use self::metered::Metered;
+use self::proven::{Nonces, Prover, wants_nonce};
 use self::watched::{Watched, holds_secret};
 use crate::call::{HostVisit, Sandbox};
 use crate::leak::{LeakPlace, LeakWatch};
@@ -31,12 +34,14 @@ use crate::sealing::Sealed;
 #[derive(Clone)]
 pub(crate) struct Egress {
     clients: Arc<Clients>,
+    nonces: Arc<Nonces>,
 }
 
 impl Egress {
     pub(crate) fn new() -> Self {
         Self {
             clients: Arc::new(Clients::new()),
+            nonces: Arc::default(),
         }
     }
 
@@ -49,6 +54,7 @@ impl Egress {
     ) -> CallEgress {
         CallEgress {
             clients: Arc::clone(&self.clients),
+            nonces: Arc::clone(&self.nonces),
             watch,
             hosts: sandbox.hosts.clone(),
             requests_left: sandbox.limits.requests,
@@ -71,10 +77,12 @@ impl Visits {
         visits.len() - 1
     }
 
-    fn answered(&self, position: usize, status: StatusCode) {
+    fn answered<B>(&self, position: usize, response: &Response<B>) {
         // Gone if the call ended before its answer came.
         if let Some(visit) = self.lock().get_mut(position) {
+            let status = response.status();
             visit.status = Some(status.as_u16());
+            visit.rejected = status == StatusCode::UNAUTHORIZED && !wants_nonce(response);
         }
     }
 
@@ -97,6 +105,7 @@ impl Visits {
 /// The egress of one call: whom it may ask, how often, and with which secrets.
 pub(crate) struct CallEgress {
     clients: Arc<Clients>,
+    nonces: Arc<Nonces>,
     watch: Arc<LeakWatch>,
     hosts: Vec<HostPattern>,
     requests_left: u32,
@@ -181,7 +190,7 @@ impl CallEgress {
     fn admit(
         &mut self,
         request: &mut Request<WasiBody>,
-    ) -> Result<(Reach, Option<ProviderId>), Denied> {
+    ) -> Result<(Reach, Option<&Grant>), Denied> {
         self.look_at(request)?;
         let uri = request.uri().clone();
         let origin = Origin::of(&uri).ok_or(Denied::BadUri)?;
@@ -199,20 +208,8 @@ impl CallEgress {
         request
             .headers_mut()
             .insert(HOST, host.map_err(|_| Denied::BadUri)?);
-        let mut carried = None;
-        for value in request.headers_mut().values_mut() {
-            carried = self.unseal(value, &origin)?.or(carried);
-        }
-        if let Some(proof) = carried.and_then(|grant| grant.proof.as_ref()) {
-            // RFC 9449 §4.2: of the URL without query and fragment, which the proof leaves out itself.
-            let proof = proof.of(request.method().as_str(), &uri.to_string());
-            let proof = proof.and_then(|proof| HeaderValue::try_from(proof).ok());
-            request
-                .headers_mut()
-                .insert("dpop", proof.ok_or(Denied::BadUri)?);
-        }
-        let provider = carried.map(|grant| grant.provider.clone());
-        Ok((Reach::of(origin.host), provider))
+        let carried = secrets::unseal(request, &origin, self.watch.grants())?;
+        Ok((Reach::of(origin.host), carried))
     }
 
     fn grants(&self) -> &[Sealed] {
@@ -241,29 +238,6 @@ impl CallEgress {
         }
         Ok(())
     }
-
-    /// The grant whose secret came into the value.
-    fn unseal(
-        &self,
-        value: &mut HeaderValue,
-        origin: &Origin<'_>,
-    ) -> Result<Option<&Grant>, Denied> {
-        let mut carried = None;
-        for sealed in self.grants() {
-            let Some(unsealed) = value.to_str().ok().and_then(|text| sealed.unseal(text)) else {
-                continue;
-            };
-            let denied = || Denied::SealedToken(sealed.grant.provider.to_string());
-            if !origin.fits(&sealed.grant.hosts) {
-                return Err(denied());
-            }
-            // A secret with a line break in it would be a header of its own; it is not a valid value.
-            *value = HeaderValue::try_from(unsealed).map_err(|_| denied())?;
-            value.set_sensitive(true);
-            carried = Some(&sealed.grant);
-        }
-        Ok(carried)
-    }
 }
 
 type Sent = Result<
@@ -285,7 +259,17 @@ impl WasiHttpHooks for CallEgress {
         let mut target =
             Origin::of(request.uri()).map_or_else(unknown, |origin| origin.to_string());
         let mut method = request.method().to_string();
-        let admitted = self.admit(&mut request);
+        let nonces = Arc::clone(&self.nonces);
+        let admitted = self.admit(&mut request).map(|(reach, carried)| {
+            let provider = carried.map(|grant| grant.provider.clone());
+            let proof = carried.and_then(|grant| grant.proof.clone());
+            let prover = proof.map(|proof| Prover {
+                proof,
+                origin: target.clone(),
+                nonces,
+            });
+            (reach, provider, prover)
+        });
         if let Err(Denied::Secret(_)) = admitted {
             // The host or the method may be the secret.
             (target, method) = (unknown(), unknown());
@@ -297,11 +281,12 @@ impl WasiHttpHooks for CallEgress {
             provider: admitted
                 .as_ref()
                 .ok()
-                .and_then(|(_, carried)| carried.clone()),
+                .and_then(|(_, provider, _)| provider.clone()),
             status: None,
+            rejected: false,
         });
-        let reach = match admitted {
-            Ok((reach, _)) => reach,
+        let (reach, prover) = match admitted {
+            Ok((reach, _, prover)) => (reach, prover),
             Err(denied) => {
                 tracing::debug!("request denied: {denied}");
                 return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
@@ -327,10 +312,16 @@ impl WasiHttpHooks for CallEgress {
         Box::new(async move {
             let wait = options.connect_timeout.unwrap_or(holster_http::CONNECT)
                 + options.first_byte_timeout.unwrap_or(Duration::MAX / 4);
-            let response = tokio::time::timeout(wait, clients.send(reach, request))
+            let sent = async {
+                match prover {
+                    Some(prover) => prover.send(&clients, reach, request).await,
+                    None => clients.send(reach, request).await,
+                }
+            };
+            let response = tokio::time::timeout(wait, sent)
                 .await
                 .map_err(|_| Error::HttpResponseTimeout)??;
-            visits.answered(position, response.status());
+            visits.answered(position, &response);
             let response = response.map(|body| {
                 Metered::new(body.map_err(Error::from), response_bytes_left, || {
                     Error::HttpResponseBodySize(None)
@@ -355,7 +346,6 @@ fn take(left: &AtomicU64, bytes: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use holster_types::Proof;
     use http_body_util::Empty;
 
     use super::*;
@@ -432,26 +422,6 @@ mod tests {
             Err(Denied::SealedToken(_))
         ));
         assert!(!format!("{:?}", elsewhere.headers()).contains("planted-secret"));
-    }
-
-    #[test]
-    fn a_token_that_is_bound_to_a_key_goes_with_a_proof_of_its_own() {
-        let mut bound = grant("planted-secret", &["slack.com"]);
-        bound.proof = Some(Proof::new(|method, url| Some(format!("{method} {url}"))));
-        let mut egress = with(bound, &Sandbox::default());
-        let sealed = egress.grants()[0].shown().to_owned();
-
-        let mut bare = request("https://slack.com/api", "none");
-        egress.admit(&mut bare).unwrap();
-        assert!(!bare.headers().contains_key("dpop"));
-
-        let mut carrying = request("https://slack.com/api", &sealed);
-        carrying
-            .headers_mut()
-            .insert("dpop", HeaderValue::from_static("forged"));
-        egress.admit(&mut carrying).unwrap();
-        let proofs: Vec<_> = carrying.headers().get_all("dpop").iter().collect();
-        assert_eq!(proofs, ["GET https://slack.com/api"]);
     }
 
     #[test]

@@ -39,6 +39,11 @@ impl Sealed {
         }
     }
 
+    /// The stand-in.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The variables of a tool that reads its environment. A signing secret is among them only where it is revealed:
     /// a stand-in for it could not sign.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -86,6 +91,8 @@ pub(crate) mod tests {
                 name: "authorization".into(),
                 scheme: "Bearer".into(),
             },
+            query: None,
+            secret_header: None,
             proof: None,
             hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
             environment: vec!["SLACK_BOT_TOKEN".into()],

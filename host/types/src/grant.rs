@@ -29,6 +29,10 @@ pub struct Grant {
     pub secret: GrantSecret,
     /// How a request carries it.
     pub header: CredentialHeader,
+    /// The parameter of the query that carries it, where the provider takes it nowhere else.
+    pub query: Option<String>,
+    /// The header that carries the second part of a pair along with the first, where the provider wants to see both.
+    pub secret_header: Option<String>,
     /// What a request carries besides, where the secret is bound to a key.
     pub proof: Option<Proof>,
     /// The only hosts that the secret may be sent to.
@@ -49,7 +53,7 @@ pub enum GrantSecret {
     KeyPair {
         /// Sent with requests.
         key: SecretString,
-        /// Signs, and is sent nowhere.
+        /// Signs, and is sent nowhere but in a [`secret_header`](Grant::secret_header).
         secret: SecretString,
     },
 }
@@ -87,18 +91,22 @@ impl fmt::Debug for GrantSecret {
 #[derive(Clone)]
 pub struct Proof(Arc<MakeProof>);
 
-/// The value of a header, from the method and the URL of a request.
-type MakeProof = dyn Fn(&str, &str) -> Option<String> + Send + Sync;
+/// The value of a header, from the method and the URL of a request, and the nonce of its server.
+type MakeProof = dyn Fn(&str, &str, Option<&str>) -> Option<String> + Send + Sync;
 
 impl Proof {
-    /// `make` is given the method and the URL of a request, and gives the value of its `DPoP` header.
-    pub fn new(make: impl Fn(&str, &str) -> Option<String> + Send + Sync + 'static) -> Self {
+    /// `make` is given the method and the URL of a request, and what its server wants to see in the proof, and gives
+    /// the value of its `DPoP` header.
+    pub fn new(
+        make: impl Fn(&str, &str, Option<&str>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(make))
     }
 
-    /// The value of the `DPoP` header of a request; `None` for a URL that is none.
-    pub fn of(&self, method: &str, url: &str) -> Option<String> {
-        (self.0)(method, url)
+    /// The value of the `DPoP` header of a request; `None` for a URL that is none. `nonce` is the latest that the
+    /// server gave out, if it did.
+    pub fn of(&self, method: &str, url: &str, nonce: Option<&str>) -> Option<String> {
+        (self.0)(method, url, nonce)
     }
 }
 

@@ -20,6 +20,7 @@ const TABLE: &str = "tests/attacks.tsv";
 const CRATES: &[(&str, &str)] = &[
     ("holster-broker", "host/broker/src"),
     ("holster-connect", "host/fronts/connect/src"),
+    ("holster-http", "host/http/src"),
     ("holster-runtime", "host/runtime/src"),
     ("holster-types", "host/types/src"),
 ];

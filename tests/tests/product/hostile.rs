@@ -10,8 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use holster_core::{CallError, Failure, Host, Outcome};
 use holster_runtime::{HostVisit, Leak, LeakPlace};
-use holster_tests::loopback_api::{LoopbackApi, Script};
+use holster_tests::loopback_api::{Answer, LoopbackApi, Script};
 use holster_tests::{Fixture, call, component, structured};
+use http::StatusCode;
 use serde_json::json;
 
 /// With characters that encoders treat in different ways.
@@ -341,4 +342,67 @@ async fn a_guests_own_authorization_and_cookies_are_its_own_text() {
     assert_eq!(requests[0].headers["cookie"], "a=b");
     assert_eq!(requests[0].headers["host"], sink.address().to_string());
     assert!(!format!("{requests:?}").contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_goes_into_the_query_only_where_its_provider_takes_it_there() {
+    const SENT: &str = "planted%2Fsecret%2Bof%7Eann%3D";
+    let (api, sink) = (
+        LoopbackApi::start().await.unwrap(),
+        LoopbackApi::start().await.unwrap(),
+    );
+    api.script("/search", Script::Answer(Answer::status(StatusCode::OK)));
+    let installed = fixture(&api, &sink.url());
+    let host = ready(&installed).await;
+    for (name, elsewhere, hop, sent) in [
+        ("api_key", false, "200", format!("&api_key={SENT}")),
+        ("key", false, "200", "&key=holster-sealed-".to_owned()),
+        ("api_key", true, "refused", String::new()),
+    ] {
+        let arguments = json!({ "name": name, "elsewhere": elsewhere });
+        let outcome = host.call(call("query", arguments)).await;
+        let hops = structured(&outcome)["hops"].clone();
+        assert!(hops[0].as_str().unwrap().contains(hop), "{name}: {hops}");
+        let queries: Vec<_> = api
+            .take_requests()
+            .into_iter()
+            .map(|got| got.query)
+            .collect();
+        let expected = usize::from(!elsewhere);
+        assert_eq!(queries.len(), expected, "{name}: {queries:?}");
+        assert!(
+            queries.iter().all(|query| query.contains(&sent)),
+            "{queries:?}"
+        );
+        let said = format!("{outcome:?}");
+        assert!(!said.contains(SECRET) && !said.contains(SENT), "{said}");
+    }
+    assert!(sink.take_requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_sends_as_much_as_its_limits_allow_and_no_more() {
+    for (limits, arguments, sent) in [
+        ("requests = 3", json!({ "times": 5, "bytes": 0 }), 3),
+        (
+            "request_bytes = 1000",
+            json!({ "times": 5, "bytes": 450 }),
+            2,
+        ),
+    ] {
+        let api = LoopbackApi::start().await.unwrap();
+        api.script("/ask", Script::Answer(Answer::status(StatusCode::OK)));
+        let installed = fixture(&api, "https://evil.example");
+        let file = installed.path("holster.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let limited = format!("{text}[components.hostile-rust.limits]\n{limits}\n");
+        std::fs::write(&file, limited).unwrap();
+        let host = ready(&installed).await;
+        let outcome = host.call(call("ask", arguments)).await;
+        let hops = structured(&outcome)["hops"].clone();
+        let hops = hops.as_array().unwrap();
+        assert_eq!(hops.len(), sent + 1, "{limits}: {hops:?}");
+        assert!(hops[..sent].iter().all(|hop| hop == "200"), "{hops:?}");
+        assert_ne!(hops[sent], "200");
+    }
 }

@@ -98,7 +98,7 @@ class Credential:
         return None if seconds is None else instant(seconds)
 
     def token(self) -> str:
-        """The sealed token, which the host replaces by the secret in headers of requests to the provider's hosts."""
+        """The sealed token, which the host replaces by the secret in requests to the provider's own hosts."""
         return self._handle.token()
 
     def header(self) -> Header:

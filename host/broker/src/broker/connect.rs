@@ -915,18 +915,12 @@ impl Broker {
         variables: &Variables,
         secret: &CredentialSecret,
     ) -> Result<Option<String>, OAuthError> {
-        let Some(sent) = secret.grant() else {
+        let Some(shown) = secret.grant() else {
             return Ok(None);
         };
         let key = super::dpop_key(secret).and_then(|key| DpopKey::from_secret(key).ok());
         self.servers
-            .identity(
-                provider,
-                variables,
-                secret.kind(),
-                sent.sent(),
-                key.as_ref(),
-            )
+            .identity(provider, variables, secret.kind(), &shown, key.as_ref())
             .await
     }
 

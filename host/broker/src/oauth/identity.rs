@@ -1,6 +1,6 @@
 //! Whose account a credential opens, as the provider tells it.
 
-use holster_types::{ExposeSecret as _, SecretString};
+use holster_types::{ExposeSecret as _, GrantSecret};
 use http::Method;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -16,13 +16,13 @@ use crate::provider::{Inject, Provider};
 
 impl AuthorizationServers {
     /// The label of the account: what people call it. `None` where the provider's file knows no way to find it with a
-    /// credential of this kind, or the answer holds none. `sent` is what requests carry, as a grant has it: for HTTP Basic, joined and encoded.
+    /// credential of this kind, or the answer holds none.
     pub(crate) async fn identity(
         &self,
         provider: &Provider,
         variables: &Variables,
         kind: CredentialKind,
-        sent: &SecretString,
+        secret: &GrantSecret,
         dpop_key: Option<&DpopKey>,
     ) -> Result<Option<String>, OAuthError> {
         let Some(identity) = &provider.identity else {
@@ -35,14 +35,8 @@ impl AuthorizationServers {
         let own = identity.inject.as_ref();
         let own = own.filter(|_| kind != CredentialKind::Basic);
         let mut endpoint = filled(provider, &identity.url, variables)?;
-        let query = match (own, kind) {
-            (Some(own), _) => own.query.as_deref(),
-            (None, CredentialKind::ApiKey | CredentialKind::KeyPair) => {
-                let inject = provider.inject_key.as_ref().unwrap_or(&provider.inject);
-                inject.query.as_deref()
-            }
-            _ => None,
-        };
+        let query = own.map_or_else(|| provider.query(kind), |own| own.query.as_deref());
+        let sent = secret.sent();
         if let Some(name) = query {
             let mut url = endpoint.url().clone();
             url.query_pairs_mut()
@@ -72,6 +66,10 @@ impl AuthorizationServers {
             }
             let value = Zeroizing::new(header.value(sent.expose_secret()));
             request.header(&header.name, &value)?;
+        }
+        if let (Some(name), Some(second)) = (provider.secret_header(kind), secret.signing()) {
+            request.secrets.add(second.expose_secret());
+            request.header(name, second.expose_secret())?;
         }
         let answer = send_proven(&self.http, request, dpop_key, Some(sent))
             .await?

@@ -556,6 +556,13 @@ pub(crate) fn carried(provider: &Provider, kind: CredentialKind, sent: &str) -> 
     by(inject, sent)
 }
 
+/// The header in which the second part of a secret of that kind travels along.
+pub(crate) fn carried_along(provider: &Provider, kind: CredentialKind) -> Option<String> {
+    let name = provider.inject.secret_header.as_ref();
+    let name = name.filter(|_| kind == CredentialKind::KeyPair);
+    name.map(|name| name.as_str().to_owned())
+}
+
 /// Whether secrets of that kind are bound to a key.
 pub(crate) fn is_bound(provider: &Provider, kind: CredentialKind) -> bool {
     let oauth = provider.oauth.as_ref();

@@ -20,7 +20,9 @@ use holster_types::{
 use tempfile::TempDir;
 use url::Url;
 
-use crate::fake::{CLIENT_ID, CLIENT_SECRET, Carried, Fake, LABEL, carried, is_bound};
+use crate::fake::{
+    CLIENT_ID, CLIENT_SECRET, Carried, Fake, LABEL, carried, carried_along, is_bound,
+};
 use crate::fake_server::FakeServer;
 use crate::{file, proof};
 
@@ -544,13 +546,27 @@ impl World {
     fn carries(&self, grant: &Grant, kind: CredentialKind, sent: &str) -> Result<()> {
         let found = grant.secret.sent().expose_secret();
         ensure!(found == sent, "the grant carries `{found}`, not `{sent}`");
-        if let Carried::Header(name, value) = carried(&self.provider, kind, sent) {
-            let found = (&grant.header.name, grant.header.value(found));
-            ensure!(
-                found == (&name, value.clone()),
-                "{found:?} is not `{name}: {value}`"
-            );
+        match carried(&self.provider, kind, sent) {
+            Carried::Header(name, value) => {
+                let found = (&grant.header.name, grant.header.value(found));
+                ensure!(
+                    found == (&name, value.clone()),
+                    "{found:?} is not `{name}: {value}`"
+                );
+                ensure!(grant.query.is_none(), "it travels in the query as well");
+            }
+            Carried::Query(name) => ensure!(
+                grant.query.as_ref() == Some(&name),
+                "it travels in {:?} and not in the parameter `{name}`",
+                grant.query
+            ),
         }
+        let second = carried_along(&self.provider, kind);
+        ensure!(
+            grant.secret_header == second,
+            "the second part travels in {:?} and not in {second:?}",
+            grant.secret_header
+        );
         self.is_proven(grant, kind, sent)?;
         ensure!(
             grant.hosts == self.provider.hosts,
@@ -568,7 +584,7 @@ impl World {
         };
         ensure!(is_bound(&self.provider, kind), "a tool shows a key");
         let url = "https://api.example/things";
-        let proof = proof.of("PATCH", &format!("{url}?page=1"));
+        let proof = proof.of("PATCH", &format!("{url}?page=1"), None);
         let proven = proof::check(
             &proof.context("there is no proof")?,
             "PATCH",

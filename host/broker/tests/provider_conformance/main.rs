@@ -151,6 +151,8 @@ const WRONG: &[(&str, Change, &str)] = &[
     ("mailchimp", |p| identity(p).inject = None, "`Authorization` is not as the file says"),
     ("mailchimp", |p| identity(p).kinds.clear(), "cannot ask"),
     ("serpapi", |p| p.inject.query = None, "`api_key` is missing"),
+    ("finage", |p| p.inject.query = None, "not in the parameter `apikey`"),
+    ("datadog", |p| p.inject.secret_header = None, "the second part travels in None"),
     ("klaviyo", |p| identity(p).headers.clear(), "revision"),
     ("klaviyo", |p| p.inject_key = None, "`Authorization` is not as the file says"),
     ("dropbox", |p| identity(p).body = None, "it is a POST"),

@@ -148,7 +148,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Body for Watched<B> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::VecDeque;
 
     use http_body_util::BodyExt as _;
@@ -167,7 +167,8 @@ mod tests {
         data.map(Frame::data).collect()
     }
 
-    struct Frames(VecDeque<Frame<Bytes>>);
+    /// A body of these frames.
+    pub(crate) struct Frames(pub(crate) VecDeque<Frame<Bytes>>);
 
     impl Body for Frames {
         type Data = Bytes;

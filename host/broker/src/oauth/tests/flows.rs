@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use holster_types::{ExposeSecret as _, Scopes, SecretString};
+use holster_types::{ExposeSecret as _, GrantSecret, Scopes, SecretString};
 use identity_provider::{DOCUMENT_CLIENT, IdentityProvider, Options};
 
 use super::*;
@@ -106,7 +106,7 @@ async fn a_person_consents_and_tokens_are_renewed_and_revoked() {
             &provider,
             &Variables::new(),
             CredentialKind::Oauth2,
-            &tokens.access,
+            &GrantSecret::Token(tokens.access.clone()),
             None,
         )
         .await;
@@ -299,7 +299,7 @@ async fn tokens_are_bound_to_a_key_also_where_the_server_wants_its_nonce() {
                     &provider,
                     &variables,
                     CredentialKind::Oauth2,
-                    &tokens.access,
+                    &GrantSecret::Token(tokens.access.clone()),
                     key,
                 )
                 .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::engine::general_purpose::STANDARD;
-use holster_types::{ExposeSecret as _, Scopes, SecretString};
+use holster_types::{ExposeSecret as _, GrantSecret, Scopes};
 use serde_json::{Value, json as value};
 
 use super::fake_server::{FakeServer, Received, Reply, http, json};
@@ -680,7 +680,7 @@ async fn a_token_that_has_ended_is_revoked_and_other_errors_are_told() {
 
 #[tokio::test]
 async fn an_account_is_named_by_the_provider_whatever_opens_it() {
-    use CredentialKind::{ApiKey, Basic, Oauth2};
+    use CredentialKind::{ApiKey, Basic, KeyPair, Oauth2};
     let long = "é".repeat(300);
     for (rest, kind, answer, header, expected) in [
         (
@@ -732,7 +732,23 @@ async fn an_account_is_named_by_the_provider_whatever_opens_it() {
             "",
             Some("q"),
         ),
+        (
+            "inject = { header = 'X-Key', secret_header = 'X-Second' }",
+            KeyPair,
+            value!({ "user": { "name": "pair" } }),
+            "x-key: s",
+            Some("pair"),
+        ),
     ] {
+        let secret = match kind {
+            Basic => GrantSecret::Basic("s".into()),
+            KeyPair => GrantSecret::KeyPair {
+                key: "s".into(),
+                secret: "second".into(),
+            },
+            _ => GrantSecret::Token("s".into()),
+        };
+        let second = if kind == KeyPair { "second" } else { "" };
         let server = FakeServer::always(json(answer)).await;
         let text = format!(
             "id = 'x'\ntitle = 'X'\nkinds = ['api_key']\ndoc_url = 'https://x.example/'\n{rest}\n\
@@ -741,13 +757,7 @@ async fn an_account_is_named_by_the_provider_whatever_opens_it() {
         );
         let provider: Provider = toml::from_str(&text).unwrap();
         let found = AuthorizationServers::new()
-            .identity(
-                &provider,
-                &Variables::new(),
-                kind,
-                &SecretString::from("s"),
-                None,
-            )
+            .identity(&provider, &Variables::new(), kind, &secret, None)
             .await
             .unwrap();
         assert_eq!(found.as_deref(), expected, "{rest}");
@@ -756,6 +766,7 @@ async fn an_account_is_named_by_the_provider_whatever_opens_it() {
             (&*request.method, request.header("x-version")),
             ("GET", "1")
         );
+        assert_eq!(request.header("x-second"), second);
         if let Some((name, value)) = header.split_once(": ") {
             assert_eq!(request.header(name), value);
             assert_eq!(request.path, "/me?a=b");
@@ -780,7 +791,7 @@ async fn a_credential_that_opens_nothing_is_refused_and_not_repeated() {
             &provider,
             &Variables::new(),
             CredentialKind::ApiKey,
-            &"planted".into(),
+            &GrantSecret::Token("planted".into()),
             None,
         )
         .await
