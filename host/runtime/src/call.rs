@@ -7,21 +7,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use holster_types::{
     ComponentHash, Grant, HostPattern, ProfileName, ProviderId, ThreadId, ToolName,
 };
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, Trap};
 
 use crate::Runtime;
 use crate::auth::TooManyHostCalls;
-use crate::bindings::{PluginPre, wit_tool};
+use crate::bindings::{Plugin, PluginPre, wit_tool};
 use crate::egress::Visits;
 use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
+use crate::spares::Used;
 use crate::state::{CallState, Refused};
 use crate::tool::{InvalidOutput, ToolError, ToolOutput};
 
 /// What an operator allows a component, beyond the hosts of its grants.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sandbox {
     /// Hosts that it may reach. Secrets still go to the hosts of their providers only.
     pub hosts: Vec<HostPattern>,
@@ -126,18 +128,19 @@ pub enum CallError {
 }
 
 impl Runtime {
-    /// Runs one tool of a component in a fresh instance, which is gone when this returns. Dropping the future ends
-    /// the call: the guest's code, its host functions, its requests.
-    pub async fn call(&self, component: &LoadedComponent, invocation: Invocation<'_>) -> Report {
-        let _slot = self
-            .engine
-            .slots
-            .acquire()
-            .await
-            .expect("the slots are never closed");
+    /// Runs one tool of a component in an instance that serves no other call. Dropping the future ends the call: the
+    /// guest's code, its host functions, its requests.
+    pub async fn call(
+        &self,
+        component: &Arc<LoadedComponent>,
+        invocation: Invocation<'_>,
+    ) -> Report {
+        let place = self.place().await;
         let start = Instant::now();
         let visits = Arc::new(Visits::default());
-        let result = self.run(component, invocation, Arc::clone(&visits)).await;
+        let result = self
+            .run(component, invocation, Arc::clone(&visits), place)
+            .await;
         Report {
             result,
             visits: visits.take(),
@@ -147,9 +150,10 @@ impl Runtime {
 
     async fn run(
         &self,
-        component: &LoadedComponent,
+        component: &Arc<LoadedComponent>,
         invocation: Invocation<'_>,
         visits: Arc<Visits>,
+        place: OwnedSemaphorePermit,
     ) -> Result<ToolOutput, CallError> {
         let Invocation {
             tool,
@@ -171,26 +175,114 @@ impl Runtime {
             })
             .collect();
         let watch = LeakWatch::new(grants, &self.needles);
-        let state = CallState::new(tool.as_str(), &watch, sandbox, &self.egress, visits);
         let context = wit_tool::CallContext {
             thread: context.thread.to_string(),
             profile: context.profile.to_string(),
             deadline: deadline(limits.time),
         };
-        let answer = within(self, &component.pre, state, limits, async |store, pre| {
-            let plugin = pre.instantiate_async(&mut *store).await?;
+        let mut instance = self
+            .instance(component, tool, &watch, sandbox, visits, place)
+            .await;
+        let answer = within(&mut instance.store, limits, async |store| {
+            let plugin = match instance.plugin {
+                Some(made) => made,
+                None => component.instantiate(&mut *store).await?,
+            };
             plugin
                 .holster_plugin_tool()
                 .call_call(store, tool.as_str(), &arguments, &context)
                 .await
-        });
-        let answer = checked(answer.await, &watch, limits.output_bytes);
+        })
+        .await;
+        self.clear_away(
+            component,
+            sandbox,
+            Used {
+                store: instance.store,
+                places: instance.places,
+            },
+        );
+        let answer = checked(answer, &watch, limits.output_bytes);
         // However the guest ended, nothing of it counts once it had a secret that it was not given.
         match watch.found() {
             Some(leak) => Err(CallError::LeakedSecret(leak.clone())),
             None => answer,
         }
     }
+}
+
+/// What a call runs in.
+struct Instance {
+    store: Store<CallState>,
+    /// Made by the call itself where it is not there yet.
+    plugin: Option<Plugin>,
+    places: Vec<OwnedSemaphorePermit>,
+}
+
+impl Runtime {
+    /// A place in the engine for one call.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.engine.slots)
+            .acquire_owned()
+            .await
+            .expect("the slots are never closed")
+    }
+
+    /// What a call runs in: made before, or a store to make it in.
+    async fn instance(
+        &self,
+        component: &LoadedComponent,
+        tool: &ToolName,
+        watch: &Arc<LeakWatch>,
+        sandbox: &Sandbox,
+        visits: Arc<Visits>,
+        place: OwnedSemaphorePermit,
+    ) -> Instance {
+        if let Some(mut spare) = component.spares.take(sandbox).await
+            && let Some(state) = CallState::taking_over(
+                spare.store.data(),
+                tool.as_str(),
+                watch,
+                sandbox,
+                &self.egress,
+                Arc::clone(&visits),
+            )
+        {
+            *spare.store.data_mut() = state;
+            limit(&mut spare.store, &sandbox.limits);
+            return Instance {
+                store: spare.store,
+                plugin: Some(spare.plugin),
+                places: vec![place, spare.place],
+            };
+        }
+        let state = CallState::new(tool.as_str(), watch, sandbox, &self.egress, visits);
+        Instance {
+            store: self.store(state, &sandbox.limits),
+            plugin: None,
+            places: vec![place],
+        }
+    }
+
+    /// A store for one call.
+    pub(crate) fn store(&self, state: CallState, limits: &Limits) -> Store<CallState> {
+        let mut store = Store::new(self.engine.wasmtime(), state);
+        store.limiter(|state| &mut state.limiter);
+        limit(&mut store, limits);
+        store
+    }
+}
+
+/// Begins a call in a store.
+fn limit(store: &mut Store<CallState>, limits: &Limits) {
+    store.epoch_deadline_async_yield_and_update(1);
+    store.set_epoch_deadline(1);
+    // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
+    store.set_hostcall_fuel(
+        usize::try_from(limits.output_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1 << 20),
+    );
 }
 
 /// What the guest answered, as what it may be. A secret in it is reported to `watch`.
@@ -221,43 +313,22 @@ pub(crate) async fn discover(
     pre: &PluginPre<CallState>,
     state: CallState,
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
-    let _slot = runtime
-        .engine
-        .slots
-        .acquire()
-        .await
-        .expect("the slots are never closed");
-    within(
-        runtime,
-        pre,
-        state,
-        &Limits::DISCOVERY,
-        async |store, pre| {
-            let plugin = pre.instantiate_async(&mut *store).await?;
-            plugin.holster_plugin_tool().call_list_tools(store).await
-        },
-    )
+    let _place = runtime.place().await;
+    let mut store = runtime.store(state, &Limits::DISCOVERY);
+    within(&mut store, &Limits::DISCOVERY, async |store| {
+        let plugin = pre.instantiate_async(&mut *store).await?;
+        plugin.holster_plugin_tool().call_list_tools(store).await
+    })
     .await
 }
 
-/// Runs guest code in a store of its own, until it ends or its time is over.
+/// Runs guest code in a store, until it ends or its time is over.
 async fn within<T>(
-    runtime: &Runtime,
-    pre: &PluginPre<CallState>,
-    state: CallState,
+    store: &mut Store<CallState>,
     limits: &Limits,
-    guest: impl AsyncFnOnce(&mut Store<CallState>, &PluginPre<CallState>) -> wasmtime::Result<T>,
+    guest: impl AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
-    let mut store = Store::new(runtime.engine.wasmtime(), state);
-    store.limiter(|state| &mut state.limiter);
-    store.epoch_deadline_async_yield_and_update(1);
-    // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
-    store.set_hostcall_fuel(
-        usize::try_from(limits.output_bytes)
-            .unwrap_or(usize::MAX)
-            .saturating_add(1 << 20),
-    );
-    match tokio::time::timeout(limits.time, guest(&mut store, pre)).await {
+    match tokio::time::timeout(limits.time, guest(store)).await {
         Err(_) => Err(CallError::TimedOut(limits.time)),
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(explain(&error, store.data(), limits)),

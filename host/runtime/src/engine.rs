@@ -12,6 +12,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::limits::Limits;
+use crate::spares::SPARES;
 use crate::state::CallState;
 
 /// How often a running guest yields.
@@ -62,7 +63,9 @@ pub(crate) struct Engine {
     wasmtime: wasmtime::Engine,
     linker: Linker<CallState>,
     /// One permit for each call that may run at the same time.
-    pub(crate) slots: Semaphore,
+    pub(crate) slots: Arc<Semaphore>,
+    /// One permit for each instance that may wait for a call.
+    pub(crate) spare_slots: Arc<Semaphore>,
     /// One permit for each component that may be compiled at the same time.
     pub(crate) compilers: Arc<Semaphore>,
 }
@@ -72,7 +75,7 @@ impl Engine {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let calls = settings.concurrent_calls.clamp(1, 10_000);
         let wasmtime = if settings.pooling {
-            wasmtime::Engine::new(&config(Some(calls))).or_else(|error| {
+            wasmtime::Engine::new(&config(Some(calls + SPARES))).or_else(|error| {
                 tracing::warn!("no address space for a pool of {calls} instances, allocating on demand: {error:#}");
                 wasmtime::Engine::new(&config(None))
             })
@@ -86,7 +89,8 @@ impl Engine {
         Ok(Self {
             wasmtime,
             linker,
-            slots: Semaphore::new(calls as usize),
+            slots: Arc::new(Semaphore::new(calls as usize)),
+            spare_slots: Arc::new(Semaphore::new(SPARES as usize)),
             compilers: Arc::new(Semaphore::new(compilers)),
         })
     }
@@ -100,7 +104,7 @@ impl Engine {
     }
 }
 
-/// `pool`: how many instances to reserve space for.
+/// `pool`: for how many calls, running or to come, to reserve space.
 fn config(pool: Option<u32>) -> Config {
     let mut config = Config::new();
     config

@@ -18,6 +18,7 @@ mod leak;
 mod limits;
 mod loaded;
 mod sealing;
+mod spares;
 mod state;
 mod tool;
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holster_types::{ComponentHash, ToolName};
+use wasmtime::Store;
 use wasmtime::component::Component;
 
-use crate::bindings::PluginPre;
+use crate::bindings::{Plugin, PluginPre};
 use crate::call::discover;
 use crate::component::{InvalidComponent, inspect};
 use crate::leak::LeakWatch;
+use crate::spares::Spares;
 use crate::state::CallState;
 use crate::tool::ToolDefinition;
 use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox};
@@ -19,9 +21,30 @@ pub struct LoadedComponent {
     hash: ComponentHash,
     tools: Vec<ToolDefinition>,
     pub(crate) pre: PluginPre<CallState>,
+    pub(crate) spares: Spares,
 }
 
 impl LoadedComponent {
+    fn new(hash: ComponentHash, tools: Vec<ToolDefinition>, pre: PluginPre<CallState>) -> Self {
+        Self {
+            hash,
+            tools,
+            pre,
+            spares: Spares::default(),
+        }
+    }
+
+    /// An instance for a call that found none.
+    pub(crate) async fn instantiate(
+        &self,
+        store: &mut Store<CallState>,
+    ) -> wasmtime::Result<Plugin> {
+        let start = Instant::now();
+        let plugin = self.pre.instantiate_async(store).await?;
+        self.spares.made_in(start.elapsed());
+        Ok(plugin)
+    }
+
     /// The hash of the component's bytes.
     pub fn hash(&self) -> &ComponentHash {
         &self.hash
@@ -112,7 +135,7 @@ impl Runtime {
         tracing::debug!("compiled component {} in {elapsed:.1?}", hash.short());
         progress(Progress::Compiled(elapsed));
         self.keep(hash, code, &tools).await;
-        Ok(Arc::new(LoadedComponent { hash, tools, pre }))
+        Ok(Arc::new(LoadedComponent::new(hash, tools, pre)))
     }
 
     /// Asks a component for its tools once more, with the clocks and the random numbers of a real call. The answer
@@ -151,7 +174,7 @@ impl Runtime {
         let engine = self.engine.wasmtime().clone();
         let (component, tools) = blocking(move || cache.load(&engine, &hash)).await?;
         let pre = self.link(&component).ok()?;
-        Some(Arc::new(LoadedComponent { hash, tools, pre }))
+        Some(Arc::new(LoadedComponent::new(hash, tools, pre)))
     }
 
     /// A cache that cannot be written costs time, not the call.

@@ -1,6 +1,7 @@
 //! What a call holds while it runs, and what it may grow to.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
@@ -22,6 +23,7 @@ const RESOURCES: usize = 10_000;
 
 /// The data of a call's store.
 pub(crate) struct CallState {
+    made_at: Instant,
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -41,7 +43,33 @@ impl CallState {
         egress: &Egress,
         visits: Arc<Visits>,
     ) -> Self {
+        Self::since(Instant::now(), tool, watch, sandbox, egress, visits)
+    }
+
+    /// The state of a call whose instance was made for nobody: its clock goes on, and what it took counts.
+    pub(crate) fn taking_over(
+        before: &Self,
+        tool: &str,
+        watch: &Arc<LeakWatch>,
+        sandbox: &Sandbox,
+        egress: &Egress,
+        visits: Arc<Visits>,
+    ) -> Option<Self> {
+        let mut state = Self::since(before.made_at, tool, watch, sandbox, egress, visits);
+        state.limiter.take_over(&before.limiter)?;
+        Some(state)
+    }
+
+    fn since(
+        made_at: Instant,
+        tool: &str,
+        watch: &Arc<LeakWatch>,
+        sandbox: &Sandbox,
+        egress: &Egress,
+        visits: Arc<Visits>,
+    ) -> Self {
         let mut wasi = WasiCtxBuilder::new();
+        wasi.monotonic_clock(Since(made_at));
         for sealed in watch.grants().iter() {
             if sandbox.environment.contains(&sealed.grant.provider) {
                 for (name, value) in sealed.environment() {
@@ -56,7 +84,7 @@ impl CallState {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let egress = egress.for_call(Arc::clone(watch), sandbox, visits);
-        Self::with(tool, wasi, watch, config, egress, limits)
+        Self::with(made_at, tool, wasi, watch, config, egress, limits)
     }
 
     /// The state of `list-tools`: imports that do nothing, clocks that stand still, randomness that repeats.
@@ -75,6 +103,7 @@ impl CallState {
         let watch = LeakWatch::new(Arc::new([]), needles);
         let egress = egress.for_call(Arc::clone(&watch), &sandbox, Arc::default());
         Self::with(
+            Instant::now(),
             "list-tools",
             wasi,
             &watch,
@@ -85,6 +114,7 @@ impl CallState {
     }
 
     fn with(
+        made_at: Instant,
         tool: &str,
         mut wasi: WasiCtxBuilder,
         watch: &Arc<LeakWatch>,
@@ -101,6 +131,7 @@ impl CallState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         Self {
+            made_at,
             table,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
@@ -110,6 +141,11 @@ impl CallState {
             host_calls_left: limits.host_calls,
             limiter: Limiter::new(limits),
         }
+    }
+
+    /// Whether the guest holds nothing of the host.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.table.is_empty()
     }
 
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
@@ -148,6 +184,19 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
     Ok(linker)
 }
 
+/// Nanoseconds since an instance was made.
+struct Since(Instant);
+
+impl HostMonotonicClock for Since {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 /// A clock for `list-tools`, whose answer must not depend on the time.
 struct StoppedClock;
 
@@ -177,6 +226,8 @@ impl HostMonotonicClock for StoppedClock {
 pub(crate) struct Limiter {
     memory_left: u64,
     table_left: u64,
+    memory_taken: u64,
+    table_taken: u64,
     pub(crate) refused: Option<Refused>,
 }
 
@@ -191,16 +242,33 @@ impl Limiter {
         Self {
             memory_left: limits.memory_bytes,
             table_left: limits.table_elements,
+            memory_taken: 0,
+            table_taken: 0,
             refused: None,
         }
     }
 
+    /// Counts what the instance took before; `None` if that is more than the limits allow.
+    fn take_over(&mut self, before: &Self) -> Option<()> {
+        self.memory_left = self.memory_left.checked_sub(before.memory_taken)?;
+        self.table_left = self.table_left.checked_sub(before.table_taken)?;
+        self.memory_taken = before.memory_taken;
+        self.table_taken = before.table_taken;
+        Some(())
+    }
+
     /// Takes what a memory or a table grows by. `maximum` is the guest's own wish, or the pool's.
-    fn grow(left: &mut u64, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+    fn grow(
+        (left, taken): (&mut u64, &mut u64),
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> bool {
         let growth = desired.saturating_sub(current) as u64;
         let fits = growth <= *left && maximum.is_none_or(|maximum| desired <= maximum);
         if fits {
             *left -= growth;
+            *taken += growth;
         }
         fits
     }
@@ -213,7 +281,8 @@ impl wasmtime::ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = Self::grow(&mut self.memory_left, current, desired, maximum);
+        let memory = (&mut self.memory_left, &mut self.memory_taken);
+        let fits = Self::grow(memory, current, desired, maximum);
         if !fits {
             self.refused = Some(Refused::Memory);
         }
@@ -226,7 +295,8 @@ impl wasmtime::ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let fits = Self::grow(&mut self.table_left, current, desired, maximum);
+        let table = (&mut self.table_left, &mut self.table_taken);
+        let fits = Self::grow(table, current, desired, maximum);
         if !fits {
             self.refused = Some(Refused::Table);
         }

@@ -1,0 +1,252 @@
+//! Instances that are made before somebody calls.
+//!
+//! An instance of an interpreter takes about as long to make, and to clear away, as a short call of it. So a component of
+//! that kind, once it is called again and again, has some waiting. Each serves one call and is thrown away: nothing of
+//! a call is in an instance that has yet to serve one. Whoever calls quickly made components, or calls once, pays
+//! nothing for this.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wasmtime::Store;
+
+use crate::Runtime;
+use crate::bindings::Plugin;
+use crate::call::Sandbox;
+use crate::egress::Visits;
+use crate::leak::LeakWatch;
+use crate::limits::Limits;
+use crate::loaded::LoadedComponent;
+use crate::state::CallState;
+
+/// How many wait for each component.
+const WAITING: usize = 2;
+
+/// How many wait for all components of a process: what they hold is bounded with them.
+pub(crate) const SPARES: u32 = 16;
+
+/// What takes less to make and to clear away is made by the call itself: handing over costs something too.
+const WORTHWHILE: Duration = Duration::from_micros(100);
+
+/// After how long without a call the instances that wait are given up.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// An instance that has yet to serve a call.
+pub(crate) struct Spare {
+    pub(crate) store: Store<CallState>,
+    pub(crate) plugin: Plugin,
+    /// The place that it takes in the engine.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// The spares of one component.
+#[derive(Default)]
+pub(crate) struct Spares {
+    waiting: Mutex<Waiting>,
+    /// The least time, in nanoseconds, that an instance took to make, and the least that one took to clear away.
+    made_in: Least,
+    cleared_in: Least,
+    /// Its instances hold something of the host as soon as they are made, which no other call may get.
+    unfit: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// Each is there, or on its way.
+    spares: VecDeque<oneshot::Receiver<Spare>>,
+    /// What the component was allowed when they were made.
+    sandbox: Option<Sandbox>,
+    /// How many calls asked for one, and when the last did.
+    calls: u64,
+    last: Option<Instant>,
+    /// Whether somebody watches for the end of the calls.
+    watched: bool,
+}
+
+/// The least of some durations.
+struct Least(AtomicU64);
+
+impl Default for Least {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Least {
+    fn note(&self, took: Duration) {
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_min(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Zero as long as none was noted.
+    fn get(&self) -> Duration {
+        match self.0.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            nanoseconds => Duration::from_nanos(nanoseconds),
+        }
+    }
+}
+
+impl Spares {
+    /// How long an instance took to make.
+    pub(crate) fn made_in(&self, took: Duration) {
+        self.made_in.note(took);
+    }
+
+    /// The instance that waited longest, or that comes first. `None` if there is none for this sandbox.
+    pub(crate) async fn take(&self, sandbox: &Sandbox) -> Option<Spare> {
+        let first = {
+            let mut waiting = self.lock();
+            waiting.calls += 1;
+            waiting.last = Some(Instant::now());
+            if waiting.sandbox.as_ref() != Some(sandbox) {
+                waiting.spares.clear();
+            }
+            waiting.spares.pop_front()?
+        };
+        first.await.ok()
+    }
+
+    fn is_worthwhile(&self) -> bool {
+        !self.unfit.load(Ordering::Relaxed)
+            && self.made_in.get() + self.cleared_in.get() >= WORTHWHILE
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The instance of a call that has ended, with the places that it takes.
+pub(crate) struct Used {
+    pub(crate) store: Store<CallState>,
+    pub(crate) places: Vec<OwnedSemaphorePermit>,
+}
+
+impl Used {
+    /// The places are free only once nothing is in them.
+    fn drop(self) {
+        drop(self.store);
+        drop(self.places);
+    }
+}
+
+impl Runtime {
+    /// Clears an instance away, and makes the next one for its component: after the answer, where that takes long.
+    pub(crate) fn clear_away(
+        &self,
+        component: &Arc<LoadedComponent>,
+        sandbox: &Sandbox,
+        used: Used,
+    ) {
+        let spares = &component.spares;
+        if !spares.is_worthwhile() {
+            let start = Instant::now();
+            used.drop();
+            spares.cleared_in.note(start.elapsed());
+            return;
+        }
+        let (runtime, component) = (self.clone(), Arc::clone(component));
+        let sandbox = sandbox.clone();
+        tokio::spawn(async move {
+            used.drop();
+            runtime.make_spares(&component, &sandbox).await;
+        });
+    }
+
+    async fn make_spares(&self, component: &Arc<LoadedComponent>, sandbox: &Sandbox) {
+        // Its variables are those of the accounts of each call.
+        if !sandbox.environment.is_empty() {
+            return;
+        }
+        while let Some((place, promised)) = self.promise(component, sandbox) {
+            let made = self.make(component, sandbox, place).await;
+            let Some(spare) = made else {
+                component.spares.unfit.store(true, Ordering::Relaxed);
+                return;
+            };
+            // Whoever waited may have gone.
+            let _ = promised.send(spare);
+        }
+    }
+
+    /// A place for one more, if one is wanted and there is a place.
+    fn promise(
+        &self,
+        component: &Arc<LoadedComponent>,
+        sandbox: &Sandbox,
+    ) -> Option<(OwnedSemaphorePermit, oneshot::Sender<Spare>)> {
+        let mut waiting = component.spares.lock();
+        if waiting.sandbox.as_ref() != Some(sandbox) {
+            waiting.spares.clear();
+            waiting.sandbox = Some(sandbox.clone());
+        }
+        // A component that was called once may not be called again.
+        if waiting.calls < 2 || waiting.spares.len() >= WAITING {
+            return None;
+        }
+        let place = Arc::clone(&self.engine.spare_slots);
+        let place = place.try_acquire_owned().ok()?;
+        let (promised, spare) = oneshot::channel();
+        waiting.spares.push_back(spare);
+        if !mem::replace(&mut waiting.watched, true) {
+            tokio::spawn(give_up_when_idle(Arc::downgrade(component)));
+        }
+        Some((place, promised))
+    }
+
+    /// `None` if it cannot be made without a call.
+    async fn make(
+        &self,
+        component: &LoadedComponent,
+        sandbox: &Sandbox,
+        place: OwnedSemaphorePermit,
+    ) -> Option<Spare> {
+        // It sends nothing: no call would answer for that.
+        let sandbox = Sandbox {
+            hosts: Vec::new(),
+            limits: Limits {
+                requests: 0,
+                ..sandbox.limits.clone()
+            },
+            ..sandbox.clone()
+        };
+        let nobody = LeakWatch::new(Arc::new([]), &self.needles);
+        let visits = Arc::new(Visits::default());
+        let name = component.hash().short();
+        let state = CallState::new(&name, &nobody, &sandbox, &self.egress, Arc::clone(&visits));
+        let mut store = self.store(state, &sandbox.limits);
+        let start = Instant::now();
+        let made = tokio::time::timeout(
+            Limits::DISCOVERY.time,
+            component.pre.instantiate_async(&mut store),
+        );
+        let plugin = made.await.ok()?.ok()?;
+        component.spares.made_in(start.elapsed());
+        let is_fit = store.data().is_untouched() && visits.take().is_empty();
+        is_fit.then_some(Spare {
+            store,
+            plugin,
+            place,
+        })
+    }
+}
+
+async fn give_up_when_idle(component: std::sync::Weak<LoadedComponent>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let Some(component) = component.upgrade() else {
+            return;
+        };
+        let mut waiting = component.spares.lock();
+        if waiting.last.is_none_or(|last| last.elapsed() >= IDLE) {
+            waiting.watched = false;
+            waiting.spares.clear();
+            return;
+        }
+    }
+}
