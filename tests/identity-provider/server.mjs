@@ -5,7 +5,10 @@
 //   AT_TTL      how many seconds an access token lives; by default 30
 //   JITTER_MS   how many milliseconds the token endpoint waits before it answers
 //   DPOP_NONCE  1: a proof has to hold a nonce of the server
-// GET /__stats counts requests and lists errors; GET /__reset begins anew.
+// GET /__stats counts requests and lists errors; GET /__reset begins anew. GET /__rotate gives it other keys, and makes it sign
+// in another way, if the query says so: /__rotate?ES256.
+// Access tokens for a resource whose address ends in /mcp are JWTs (RFC 9068).
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import http from 'node:http';
 import { Provider } from 'oidc-provider';
 
@@ -43,6 +46,16 @@ const confidentialClient = (client_id, client_secret, token_endpoint_auth_method
 
 // A client that is known by the document at its id (an https address, which no test may ask for).
 const DOCUMENT = 'https://client.example.test/oauth/client.json';
+
+// What it signs with. Identity tokens are always signed with RSA.
+let signs = 'RS256';
+const kinds = { RSA: ['rsa', { modulusLength: 2048 }], ES256: ['ec', { namedCurve: 'P-256' }], ES384: ['ec', { namedCurve: 'P-384' }] };
+const newKey = (kind) => ({
+  ...generateKeyPairSync(...kinds[kind]).privateKey.export({ format: 'jwk' }),
+  kid: randomUUID(),
+  use: 'sig',
+});
+const newKeys = () => ({ keys: ['RSA', 'ES256', 'ES384'].map(newKey) });
 
 const empty = () => ({ token: 0, refresh: 0, code: 0, device: 0, cc: 0, revoke: 0, par: 0, register: 0, errors: [] });
 let stats = empty();
@@ -95,9 +108,11 @@ const configuration = {
       useGrantedResource: async () => true,
       getResourceServerInfo: async (_, audience) => ({
         audience,
-        scope: 'files:read files:write',
+        scope: 'files:read files:write tools',
         accessTokenTTL: AT_TTL,
-        accessTokenFormat: 'opaque',
+        ...(audience.endsWith('/mcp')
+          ? { accessTokenFormat: 'jwt', jwt: { sign: { alg: signs } } }
+          : { accessTokenFormat: 'opaque' }),
       }),
     },
     revocation: { enabled: true },
@@ -113,8 +128,8 @@ const configuration = {
   },
 };
 
-function serve(issuer) {
-  const provider = new Provider(issuer, configuration);
+function answers(issuer) {
+  const provider = new Provider(issuer, { ...configuration, jwks: newKeys() });
   for (const event of [
     'authorization.error',
     'grant.error',
@@ -128,8 +143,12 @@ function serve(issuer) {
     });
   }
   provider.on('grant.revoked', () => stats.errors.push('grant.revoked'));
-  const answer = provider.callback();
+  return provider.callback();
+}
 
+function serve(issuer) {
+  // What it remembers is kept by all of them together.
+  let answer = answers(issuer);
   return async (request, response) => {
     const path = request.url.split('?')[0];
     if (path === '/__stats') {
@@ -139,6 +158,12 @@ function serve(issuer) {
     }
     if (path === '/__reset') {
       stats = empty();
+      response.end();
+      return;
+    }
+    if (path === '/__rotate') {
+      signs = request.url.split('?')[1] || signs;
+      answer = answers(issuer);
       response.end();
       return;
     }

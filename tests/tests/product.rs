@@ -30,3 +30,5 @@ mod plugin_directory;
 mod readme;
 #[path = "product/serve.rs"]
 mod serve;
+#[path = "product/tokens.rs"]
+mod tokens;

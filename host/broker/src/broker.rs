@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use holster_types::{
-    CredentialHeader, Grant, HostPattern, ProfileName, Proof, ProviderId, Requirement, Scopes,
-    SecretString, TenantId,
+    CredentialHeader, Grant, HostPattern, IssuerName, ProfileName, Proof, ProviderId, Requirement,
+    Scopes, SecretString, TenantId,
 };
 
 use serde::Serialize;
@@ -47,8 +47,26 @@ pub struct BrokerSettings {
     pub variables: BTreeMap<ProfileName, BTreeMap<ProviderId, BTreeMap<String, String>>>,
     /// The address of the client id metadata document.
     pub client_metadata_url: Option<Url>,
-    /// Profiles that are there although nothing was connected for them yet, by tenant.
-    pub expected_profiles: BTreeMap<TenantId, BTreeSet<ProfileName>>,
+    /// Profiles that are there although nothing was connected for them yet.
+    pub expected_profiles: BTreeMap<Users, BTreeSet<ProfileName>>,
+}
+
+/// Whose profiles are expected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Users {
+    /// One user's.
+    One(TenantId),
+    /// Those of all users of an issuer.
+    OfIssuer(IssuerName),
+}
+
+impl Users {
+    fn include(&self, tenant: &TenantId) -> bool {
+        match self {
+            Self::One(one) => one == tenant,
+            Self::OfIssuer(issuer) => tenant.is_of_issuer(issuer),
+        }
+    }
 }
 
 /// Whose credentials are meant.
@@ -79,7 +97,7 @@ pub struct Broker {
     clients: BTreeMap<ProviderId, ConfiguredClient>,
     variables: BTreeMap<ProfileName, BTreeMap<ProviderId, BTreeMap<String, String>>>,
     client_metadata_url: Option<Url>,
-    expected_profiles: BTreeMap<TenantId, BTreeSet<ProfileName>>,
+    expected_profiles: BTreeMap<Users, BTreeSet<ProfileName>>,
     servers: AuthorizationServers,
     vault: Arc<Vault>,
 }
@@ -294,7 +312,9 @@ impl Broker {
         for (name, credentials) in self.configured_profiles(tenant) {
             count(name, true, credentials.len());
         }
-        for name in self.expected_profiles.get(tenant).into_iter().flatten() {
+        let expected = self.expected_profiles.iter();
+        let expected = expected.filter(|(users, _)| users.include(tenant));
+        for name in expected.flat_map(|(_, names)| names) {
             count(name, true, 0);
         }
         for (name, credentials) in self.vault.profiles(tenant).await? {

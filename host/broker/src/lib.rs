@@ -20,7 +20,7 @@ mod resolve;
 mod secret_text;
 mod vault;
 
-pub use broker::{Broker, BrokerSettings, Owner};
+pub use broker::{Broker, BrokerSettings, Owner, Users};
 pub use configured::{
     ConfiguredClient, ConfiguredCredential, ConfiguredSecret, SecretSource, Username,
 };

@@ -3,19 +3,22 @@
 //! Every key has a type and a bound, and an error names the file, the line and what is allowed. Paths in the file
 //! are relative to the file. Secrets never stand in it: a credential names a variable or a file.
 
+mod serve;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use holster_broker::{ConfiguredClient, ConfiguredCredential};
 use holster_runtime::{EngineSettings, Limits, Sandbox};
-use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId, TenantId};
+use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
+
+pub use serve::{IssuerConfig, KeyConfig, ServeConfig, TokenAlgorithm};
 
 /// The name of the file that is looked for.
 pub const FILE_NAME: &str = "holster.toml";
@@ -76,33 +79,6 @@ pub struct ConnectConfig {
     /// The `https://` address of this installation's client id metadata document, for providers that read one.
     #[schemars(with = "Option<String>")]
     pub client_metadata_url: Option<Url>,
-}
-
-/// `[serve]`
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ServeConfig {
-    /// Where `holster serve` listens. Default: 127.0.0.1:4658.
-    pub address: Option<SocketAddr>,
-    /// Other sites whose pages may send requests, such as `https://agents.example.com`.
-    pub allowed_origins: Vec<String>,
-    /// Requests of one user in a second. Default: as many as they like.
-    #[schemars(range(min = 1))]
-    pub requests_per_second: Option<NonZeroU32>,
-    /// The keys of programs, by a name of your choice; `holster key new` prints them.
-    pub keys: BTreeMap<String, KeyConfig>,
-}
-
-/// `[serve.keys.NAME]`
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KeyConfig {
-    /// The SHA-256 of the key, in hexadecimal digits.
-    pub sha256: String,
-    /// The user that its requests are for.
-    pub tenant: TenantId,
-    /// The profile that serves them, if the program may use no other.
-    pub profile: Option<ProfileName>,
 }
 
 /// `[cache]`
@@ -301,6 +277,9 @@ impl Config {
                     .into(),
             ));
         }
+        self.serve
+            .check()
+            .map_err(|(place, error)| failed(place, error))?;
         self.limits
             .over(&Limits::default())
             .checked()
@@ -488,6 +467,42 @@ mod tests {
             (
                 "[engine]\nconcurrent_calls = 0",
                 &["engine.concurrent_calls", "between 1 and 10,000"],
+            ),
+            (
+                "[serve.keys.agent]\nsha256 = 'abc'\ntenant = 'ann'",
+                &["line 2", "64 hexadecimal digits", "`holster key new`"],
+            ),
+            (
+                "[serve.issuers.a]\nissuer = 'http://login.example.com'",
+                &[
+                    "line 2",
+                    "is not the address of a server",
+                    "`https://host/path`",
+                ],
+            ),
+            (
+                "[serve.issuers.a]\nissuer = 'https://a.example'\nalgorithms = ['HS256']",
+                &["line 3", "unknown variant `HS256`", "`RS256`", "`EdDSA`"],
+            ),
+            (
+                "[serve.issuers.a]\nissuer = 'https://a.example'\nalgorithms = []",
+                &["serve.issuers.a.algorithms", "one at least: RS256"],
+            ),
+            (
+                "[serve.issuers.a]\nissuer = 'https://a.example/?b'",
+                &["serve.issuers.a.issuer", "no query"],
+            ),
+            (
+                "[serve.issuers.a]\nissuer = 'https://a.example'\n[serve.issuers.b]\nissuer = 'https://a.example'",
+                &["serve.issuers.b.issuer", "`serve.issuers.a` too"],
+            ),
+            (
+                "[serve.issuers.a]\nissuer = 'https://a.example'\nscopes = ['a b']",
+                &["serve.issuers.a.scopes", "without spaces"],
+            ),
+            (
+                "[serve.issuers.'a/b']\nissuer = 'https://a.example'",
+                &["line 1", "is not a name of an issuer", "a-z 0-9"],
             ),
         ] {
             let error = error(text);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holster_broker::{Broker, BrokerSettings, Owner, Unmet};
+use holster_broker::{Broker, BrokerSettings, Owner, Unmet, Users};
 use holster_runtime::{
     CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
     Sandbox, ToolDefinition,
@@ -444,12 +444,16 @@ pub async fn open_broker(config: &Config) -> Result<Broker, HostError> {
     Ok(Broker::open(broker_settings(config)?).await?)
 }
 
-/// The profiles that keys are for: there before anything was connected for them.
-fn expected_profiles(config: &Config) -> BTreeMap<TenantId, BTreeSet<ProfileName>> {
+/// The profiles that keys and tokens are for: there before anything was connected for them.
+fn expected_profiles(config: &Config) -> BTreeMap<Users, BTreeSet<ProfileName>> {
+    let of_keys = config.serve.keys.values();
+    let of_keys = of_keys.map(|key| (Users::One(key.tenant.clone()), &key.profile));
+    let of_issuers = config.serve.issuers.iter();
+    let of_issuers =
+        of_issuers.map(|(name, issuer)| (Users::OfIssuer(name.clone()), &issuer.profile));
     let mut expected: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for key in config.serve.keys.values() {
-        let profiles = expected.entry(key.tenant.clone()).or_default();
-        profiles.extend(key.profile.clone());
+    for (users, profile) in of_keys.chain(of_issuers) {
+        expected.entry(users).or_default().extend(profile.clone());
     }
     expected
 }

@@ -10,17 +10,22 @@ mod address;
 mod grant;
 mod hash;
 mod host_pattern;
+mod key_digest;
 mod name;
 mod scopes;
+mod server_url;
 
 pub use address::Reach;
 pub use grant::{CredentialHeader, Grant, GrantSecret, Proof};
 pub use hash::{ComponentHash, InvalidHash};
 pub use host_pattern::{HostPattern, InvalidHostPattern};
+pub use key_digest::{InvalidDigest, KeyDigest};
 pub use name::{
-    ComponentName, ConnectionId, InvalidName, ProfileName, ProviderId, TenantId, ThreadId, ToolName,
+    ComponentName, ConnectionId, InvalidName, IssuerName, ProfileName, ProviderId, TenantId,
+    ThreadId, ToolName,
 };
 pub use scopes::{Requirement, Scopes};
+pub use server_url::{InvalidServerUrl, ServerUrl};
 
 /// Secrets are [`secrecy::SecretString`]s everywhere: zeroed when dropped, `[REDACTED]` when printed.
 pub use secrecy::{ExposeSecret, SecretString};

@@ -122,6 +122,9 @@ names! {
     /// A persona of one user, such as `work`.
     ProfileName, "profile name", "1 to 64 characters of `a-z 0-9 _ -`", "^[a-z0-9_-]{1,64}$", 64, identifier;
 
+    /// A server whose tokens are accepted from callers, as the configuration calls it.
+    IssuerName, "name of an issuer", "1 to 32 characters of `a-z 0-9 _ -`", "^[a-z0-9_-]{1,32}$", 32, identifier;
+
     /// The user that a request acts for. On a laptop there is one, [`TenantId::local`].
     TenantId, "tenant id", "1 to 128 printable ASCII characters without spaces", "^[!-~]{1,128}$", 128, printable;
 
@@ -136,6 +139,26 @@ impl TenantId {
     /// The one user of a laptop.
     pub fn local() -> Self {
         Self("local".into())
+    }
+
+    /// The user whom an issuer knows by that text, which is not empty: `ISSUER/USER`, or `ISSUER//` and a hash where the
+    /// text does not fit. No two users share one, of whichever issuers, and none is [`TenantId::local`].
+    pub fn of_issuer(issuer: &IssuerName, user: &str) -> Self {
+        // What begins with a slash could be taken for a hash.
+        let plain = (!user.is_empty() && !user.starts_with('/'))
+            .then(|| Self::new(format!("{issuer}/{user}")).ok())
+            .flatten();
+        plain.unwrap_or_else(|| {
+            let hash = blake3::hash(user.as_bytes()).to_hex();
+            Self(format!("{issuer}//{hash}").into())
+        })
+    }
+
+    /// Whether it is a user of that issuer.
+    pub fn is_of_issuer(&self, issuer: &IssuerName) -> bool {
+        self.0
+            .split_once('/')
+            .is_some_and(|(name, _)| name == issuer.as_str())
     }
 }
 
@@ -179,6 +202,44 @@ mod tests {
             "{error}"
         );
         assert!(error.len() < 600, "{}", error.len());
+    }
+
+    #[test]
+    fn users_of_issuers_are_told_apart_whatever_they_are_called() {
+        let issuers = ["a", "a-b", "local"].map(|name| IssuerName::new(name).unwrap());
+        let hash_of_x = blake3::hash(b"x y").to_hex().to_string();
+        let long = "x".repeat(500);
+        let users = [
+            "ann",
+            "Ann",
+            "local",
+            "b/ann",
+            "auth0|5f7",
+            "ann@example.com",
+            "x y",
+            "/x y",
+            &format!("/{hash_of_x}"),
+            "änn",
+            &long,
+            &long[1..],
+        ];
+        let tenants: std::collections::HashSet<_> = issuers
+            .iter()
+            .flat_map(|issuer| {
+                users
+                    .iter()
+                    .map(move |user| TenantId::of_issuer(issuer, user))
+            })
+            .collect();
+        assert_eq!(tenants.len(), issuers.len() * users.len());
+        assert!(!tenants.contains(&TenantId::local()));
+        for tenant in &tenants {
+            assert!(TenantId::new(tenant.as_str()).is_ok(), "{tenant}");
+            let owners = issuers.iter().filter(|issuer| tenant.is_of_issuer(issuer));
+            assert_eq!(owners.count(), 1, "{tenant}");
+        }
+        let ann = TenantId::of_issuer(&issuers[0], "ann@example.com");
+        assert_eq!(ann.as_str(), "a/ann@example.com");
     }
 
     #[test]

@@ -140,6 +140,11 @@ impl IdentityProvider {
         self.get("/__reset").await.map(drop)
     }
 
+    /// Gives it other keys, none of which it had before; tokens for a resource are signed in that way from now on.
+    pub async fn rotate_keys(&self, algorithm: &str) -> io::Result<()> {
+        self.get(&format!("/__rotate?{algorithm}")).await.map(drop)
+    }
+
     async fn get(&self, path: &str) -> io::Result<bytes::Bytes> {
         let url = Url::parse(&format!("{}{path}", self.issuer)).map_err(io::Error::other)?;
         let response = browser::send(http::Method::GET, &url, &[], "").await?;

@@ -239,7 +239,7 @@ async fn an_agent_sees_and_undoes_the_connections_of_its_own_thread_alone() {
 }
 
 /// Slack, with the identity provider in its place.
-fn oauth_fixture(api: &LoopbackApi, issuer: &str) -> Fixture {
+pub(crate) fn oauth_fixture(api: &LoopbackApi, issuer: &str) -> Fixture {
     let url = api.url();
     let fixture = Fixture::new(&format!(
         "provider_folder = 'providers'\n[profiles.work]\n[profiles.personal]\n[providers.slack.client]\nid = 'native'\n\
@@ -258,7 +258,7 @@ fn oauth_fixture(api: &LoopbackApi, issuer: &str) -> Fixture {
 }
 
 /// What a person does: opens the page, logs in at the provider, consents, comes back.
-async fn consent(idp: &IdentityProvider, page: &Url) {
+pub(crate) async fn consent(idp: &IdentityProvider, page: &Url) {
     let mut browser = Agent::default();
     let shown = browser.get(page).await.unwrap();
     assert!(shown.status().is_success(), "{}", shown.status());

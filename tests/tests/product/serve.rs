@@ -1,12 +1,16 @@
 //! `holster serve`, as programs see it: REST and MCP over HTTP, who may call, and whose things are whose.
 
+use std::fs;
 use std::time::Duration;
 
-use holster_tests::loopback_api::LoopbackApi;
-use holster_tests::{Fixture, HttpServer, component};
+use holster_tests::loopback_api::{Answer as Scripted, LoopbackApi, Script};
+use holster_tests::{Fixture, HttpServer, component, eventually};
 use http::{Method, Response, StatusCode};
-use identity_provider::Browser;
+use identity_provider::{Browser, IdentityProvider, Options};
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+use url::Url;
 
 use crate::connecting;
 use crate::mcp::{enter, report};
@@ -34,19 +38,19 @@ fn key(name: &str) -> String {
     format!("Bearer {key}")
 }
 
-struct Client<'a> {
-    server: &'a HttpServer,
-    authorization: Option<String>,
+pub(crate) struct Client<'a> {
+    pub(crate) server: &'a HttpServer,
+    pub(crate) authorization: Option<String>,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: http::HeaderMap,
-    body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Client<'_> {
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -62,7 +66,7 @@ impl Client<'_> {
         Answer::of(&response.unwrap())
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "").await
     }
 
@@ -72,13 +76,13 @@ impl Client<'_> {
             .await
     }
 
-    async fn call(&self, tool: &str, arguments: Value) -> Answer {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
         let body = json!({ "arguments": arguments });
         self.post(&format!("v1/tools/{tool}/call"), &body).await
     }
 
     /// A message of MCP.
-    async fn mcp(&self, session: Option<&str>, message: &Value) -> Answer {
+    pub(crate) async fn mcp(&self, session: Option<&str>, message: &Value) -> Answer {
         let mut headers = vec![
             ("content-type", "application/json"),
             ("accept", "application/json, text/event-stream"),
@@ -91,7 +95,7 @@ impl Client<'_> {
     }
 
     /// Begins a session of MCP.
-    async fn session(&self) -> String {
+    pub(crate) async fn session(&self) -> String {
         let begin = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
         }});
@@ -351,6 +355,21 @@ async fn no_user_reaches_anything_of_another() {
     let api = LoopbackApi::start().await.unwrap();
     let (_fixture, server) = unconnected(&api);
     let (ann, bob) = (as_caller(&server, "ann"), as_caller(&server, "bob"));
+    reach_nothing_of_each_other(&ann, &bob, async |page| {
+        enter(page, "work-slack-token").await;
+    })
+    .await;
+    // Without a key it is for the person at the machine, who is neither.
+    let nobody = as_nobody(&server).get("v1/accounts").await;
+    assert_eq!(nobody.body["accounts"], json!([]));
+}
+
+/// Ann connects an account, and Bob tries everything that there is; Ann does so at the page that she is sent to.
+pub(crate) async fn reach_nothing_of_each_other(
+    ann: &Client<'_>,
+    bob: &Client<'_>,
+    connect: impl AsyncFn(&Url),
+) {
     let waiting = ann.call("fetch", json!({})).await;
     let missing = &waiting.body["missing"][0];
     let id = missing["connection"].as_str().unwrap().to_owned();
@@ -359,11 +378,7 @@ async fn no_user_reaches_anything_of_another() {
     // While Ann's connection waits, and after.
     for connected in [false, true] {
         if connected {
-            enter(
-                &missing["url"].as_str().unwrap().parse().unwrap(),
-                "work-slack-token",
-            )
-            .await;
+            connect(&missing["url"].as_str().unwrap().parse().unwrap()).await;
             assert_eq!(ann.call("fetch", json!({})).await.status, StatusCode::OK);
         }
         let of_id = bob.get(&format!("v1/connections/{id}?wait=5")).await;
@@ -401,9 +416,6 @@ async fn no_user_reaches_anything_of_another() {
         let end = bob.send(Method::DELETE, "mcp", &end, "").await;
         assert_eq!(end.status, StatusCode::NOT_FOUND);
         assert_eq!(ann.mcp(Some(&session), &list).await.status, StatusCode::OK);
-        // Without a key it is for the person at the machine, who is neither.
-        let nobody = as_nobody(&server).get("v1/accounts").await;
-        assert_eq!(nobody.body["accounts"], json!([]));
     }
 }
 
@@ -528,6 +540,50 @@ async fn a_server_that_is_asked_to_end_finishes_what_is_under_way() {
     assert!(ended.await.unwrap());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_could_not_be_told_of_a_disconnection_is_told_later() {
+    let api = LoopbackApi::start().await.unwrap();
+    let provider = IdentityProvider::start(Options::default()).await.unwrap();
+    let fixture = connecting::oauth_fixture(&api, provider.issuer());
+    let file = fixture.path("providers/slack.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let revoke = format!("discover = true\nrevoke_url = '{}/revoke'", api.url());
+    fs::write(&file, text.replace("discover = true", &revoke)).unwrap();
+    let revoked = || {
+        let requests = api.take_requests();
+        requests.iter().any(|request| request.path == "/revoke")
+    };
+
+    let server = HttpServer::start(&fixture);
+    let client = as_nobody(&server);
+    let wanted = json!({ "provider": "slack", "for": { "profile": "work" } });
+    let begun = client.post("v1/connections", &wanted).await;
+    let page = begun.body["url"].as_str().unwrap().parse().unwrap();
+    connecting::consent(&provider, &page).await;
+    let busy = Scripted::json(StatusCode::SERVICE_UNAVAILABLE, &json!({}));
+    api.script("/revoke", Script::Answer(busy));
+    let path = "v1/accounts/work/slack";
+    let gone = client.send(Method::DELETE, path, &[], "").await;
+    assert_eq!(gone.status, StatusCode::OK, "{}", gone.body);
+    assert!(revoked(), "it was told, and was busy");
+    drop(server);
+
+    // A while later.
+    let options = SqliteConnectOptions::new().filename(fixture.path("data/vault/credentials.db"));
+    let mut database = options.connect().await.unwrap();
+    let due = sqlx::query("UPDATE revocation SET due_at = 0")
+        .execute(&mut database)
+        .await;
+    assert_eq!(due.unwrap().rows_affected(), 1);
+    database.close().await.unwrap();
+    api.script(
+        "/revoke",
+        Script::Answer(Scripted::json(StatusCode::OK, &json!({}))),
+    );
+    let _server = HttpServer::start(&fixture);
+    eventually("the provider is told", revoked).await;
+}
+
 #[test]
 fn an_address_that_others_can_reach_needs_keys() {
     let fixture = Fixture::new("");
@@ -535,6 +591,17 @@ fn an_address_that_others_can_reach_needs_keys() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("holster key new"), "{said}");
+    assert!(said.contains("[serve.issuers]"), "{said}");
+}
+
+#[test]
+fn a_digest_that_is_none_is_named_with_its_line() {
+    let fixture = Fixture::new("[serve.keys.agent]\nsha256 = 'abc'\ntenant = 'ann'\n");
+    let output = fixture.holster(&["serve"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("holster.toml, line 5: "), "{said}");
+    assert!(said.contains("64 hexadecimal digits"), "{said}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod pages;
 mod print;
 mod progress;
 mod prompt;
+mod revocations;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -2,14 +2,16 @@
 //!
 //! A request has to call this host by one of its names, since a page elsewhere can make its own name lead here. One that
 //! a page sent, as browsers say in `Origin`, is heard from this host's own pages and from those that the operator allows.
-//! Without a key it is heard only where the listener is on the loopback interface and no proxy leads to it: then
-//! it is for the one user of the machine. A key that is not known is refused everywhere.
+//! Without a key or a token it is heard only where the listener is on the loopback interface and no proxy leads to it: then
+//! it is for the one user of the machine. A key or a token that does not serve is refused everywhere.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -20,18 +22,24 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use holster_core::types::{TenantId, ThreadId};
+use holster_core::config::IssuerConfig;
+use holster_core::types::{IssuerName, KeyDigest, TenantId, ThreadId};
 use holster_core::{Caller, ProfileChoice};
 use url::Url;
 
-use crate::key::{CallerKey, KeyDigest};
+use crate::issuer::{Issuers, TokenError, User};
+use crate::key::CallerKey;
 use crate::problem::Problem;
+use crate::resource::{self, Challenge};
 
 /// The conversation that a request belongs to.
 const THREAD: HeaderName = HeaderName::from_static("holster-thread");
 
 /// The session of MCP, which is a conversation where nothing else says so.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// After so many requests, those users are no longer counted who were quiet.
+const FORGETS: u32 = 4096;
 
 /// What the operator decides.
 #[derive(Debug, Clone)]
@@ -42,8 +50,10 @@ pub struct GateSettings {
     pub public_url: Option<Url>,
     /// Other sites whose pages may send requests, such as `https://agents.example.com`.
     pub allowed_origins: Vec<String>,
-    /// Who may call.
+    /// Programs that may call.
     pub keys: Vec<CallerKey>,
+    /// Whose tokens let their users call.
+    pub issuers: BTreeMap<IssuerName, IssuerConfig>,
     /// How many requests each user may send in a second, on average over a few. `None`: as many as they like.
     pub requests_per_second: Option<NonZeroU32>,
 }
@@ -53,8 +63,8 @@ pub struct GateSettings {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum GateError {
     #[error(
-        "{0} can be reached from other machines, and no key says who may call; add one with `holster key new`, or listen \
-         on 127.0.0.1"
+        "{0} can be reached from other machines, and no key says who may call; add one with `holster key new`, or an issuer \
+         of tokens to `[serve.issuers]`, or listen on 127.0.0.1"
     )]
     NoKeys(SocketAddr),
     #[error(
@@ -67,10 +77,15 @@ pub enum GateError {
 pub struct Gate {
     names: Vec<String>,
     origins: Vec<String>,
+    /// The origin that clients know, where it is not the name that they call.
+    public_origin: Option<String>,
     keys: HashMap<KeyDigest, CallerKey>,
+    issuers: Issuers,
     /// Whether a request without a key is for the user of this machine.
     is_private: bool,
     limiter: Option<DefaultKeyedRateLimiter<TenantId>>,
+    /// How often it was asked, modulo 2^32.
+    checks: AtomicU32,
 }
 
 impl Gate {
@@ -81,10 +96,11 @@ impl Gate {
             public_url,
             allowed_origins,
             keys,
+            issuers,
             requests_per_second,
         } = settings;
         let is_private = listens_on.ip().is_loopback() && public_url.is_none();
-        if !is_private && keys.is_empty() {
+        if !is_private && keys.is_empty() && issuers.is_empty() {
             return Err(GateError::NoKeys(listens_on));
         }
         let mut names = Vec::new();
@@ -94,6 +110,7 @@ impl Gate {
         } else {
             names.push(listens_on.to_string());
         }
+        let audiences = resource::audiences(&resource::origins(public_url.as_ref(), &names));
         let mut origins: Vec<_> = names.iter().map(|name| format!("http://{name}")).collect();
         if let Some(url) = &public_url {
             let origin = url.origin().ascii_serialization();
@@ -106,41 +123,97 @@ impl Gate {
         Ok(Self {
             names,
             origins,
+            public_origin: public_url.map(|url| url.origin().ascii_serialization()),
             keys: keys.into_iter().map(|key| (key.digest, key)).collect(),
+            issuers: Issuers::new(&issuers, &audiences),
             is_private,
             limiter: requests_per_second.map(|most| RateLimiter::keyed(Quota::per_second(most))),
+            checks: AtomicU32::new(0),
         })
     }
 
-    /// For whom a request is.
-    fn admit(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let (tenant, profile) = match bearer(headers)? {
-            Some(key) => match self.keys.get(&KeyDigest::of(key)) {
-                Some(key) => (key.tenant.clone(), key.profile.clone()),
-                None => return Err(unauthorised("this key is not known here")),
-            },
-            None if self.is_private => (TenantId::local(), None),
-            None => {
-                return Err(unauthorised(
-                    "say who you are: `Authorization: Bearer` and a key of this host",
-                ));
-            }
+    /// For whom a request to that path is.
+    async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let user = match bearer(headers).map_err(Refusal::NoBearer) {
+            Ok(Some(presented)) => self.user(presented).await,
+            Ok(None) if self.is_private => Ok(User {
+                tenant: TenantId::local(),
+                profile: None,
+            }),
+            Ok(None) => Err(Refusal::Nobody),
+            Err(refusal) => Err(refusal),
         };
-        if let Some(limiter) = &self.limiter
-            && limiter.check_key(&tenant).is_err()
-        {
-            let detail = "these are more requests in a second than this host takes of one user; wait a little";
-            return Err(Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "rate_limited",
-                detail,
-            ));
-        }
+        let User { tenant, profile } =
+            user.map_err(|refusal| self.refuse(&refusal, path, headers))?;
+        self.check_rate(&tenant)?;
         Ok(Caller {
             tenant,
             thread: thread(headers)?,
             profile: profile.map_or(ProfileChoice::Usual, ProfileChoice::Fixed),
         })
+    }
+
+    /// Whose a key or a token is.
+    async fn user(&self, presented: &str) -> Result<User, Refusal> {
+        if let Some(key) = self.keys.get(&KeyDigest::of(presented)) {
+            return Ok(User {
+                tenant: key.tenant.clone(),
+                profile: key.profile.clone(),
+            });
+        }
+        if self.issuers.is_empty() {
+            return Err(Refusal::UnknownKey);
+        }
+        self.issuers.user(presented).await.map_err(Refusal::Token)
+    }
+
+    fn check_rate(&self, tenant: &TenantId) -> Result<(), Problem> {
+        let Some(limiter) = &self.limiter else {
+            return Ok(());
+        };
+        // Issuers have users without number; now and then, those who are quiet are forgotten.
+        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGETS == FORGETS - 1 {
+            limiter.retain_recent();
+        }
+        limiter.check_key(tenant).map_err(|_| {
+            let detail = "these are more requests in a second than this host takes of one user; wait a little";
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+        })
+    }
+
+    fn refuse(&self, refusal: &Refusal, path: &str, headers: &HeaderMap) -> Problem {
+        let (status, kind, error) = match refusal {
+            Refusal::Nobody | Refusal::NoBearer(_) => {
+                (StatusCode::UNAUTHORIZED, "unauthorised", None)
+            }
+            Refusal::Token(TokenError::Scopes(_)) => {
+                let error = "insufficient_scope";
+                (StatusCode::FORBIDDEN, error, Some(error))
+            }
+            Refusal::Token(TokenError::NoKeys) => {
+                return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", refusal);
+            }
+            Refusal::UnknownKey | Refusal::Token(_) => {
+                let error = "invalid_token";
+                (StatusCode::UNAUTHORIZED, "unauthorised", Some(error))
+            }
+        };
+        let challenge = Challenge {
+            path,
+            error,
+            description: error.map(|_| refusal.to_string()),
+        };
+        let challenge = challenge.header(&self.issuers, &self.origin_of(headers));
+        Problem::new(status, kind, refusal).challenging(challenge)
+    }
+
+    /// The origin that the client knows this host by.
+    fn origin_of(&self, headers: &HeaderMap) -> String {
+        let called = || {
+            let name = headers.get(HOST).and_then(|name| name.to_str().ok());
+            format!("http://{}", name.unwrap_or_default())
+        };
+        self.public_origin.clone().unwrap_or_else(called)
     }
 
     /// Whether the request calls this host by one of its names.
@@ -181,12 +254,8 @@ impl Gate {
     }
 }
 
-/// Lets admitted requests through, with their [`Caller`] among their extensions.
-pub(crate) async fn guard(
-    State(gate): State<Arc<Gate>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// Lets requests through that call this host by its name, and do not come from a page of a stranger.
+pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     if !gate.is_named(&request) {
         let detail = "this host is not called that";
         return Problem::new(StatusCode::FORBIDDEN, "other_host", detail).into_response();
@@ -199,18 +268,39 @@ pub(crate) async fn guard(
     let mut response = if origin.is_some() && request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        match gate.admit(request.headers()) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
-                next.run(request).await
-            }
-            Err(problem) => problem.into_response(),
-        }
+        next.run(request).await
     };
     if let Some(origin) = origin {
         share(response.headers_mut(), origin);
     }
     response
+}
+
+/// Lets admitted requests through, with their [`Caller`] among their extensions.
+pub(crate) async fn admit(
+    State(gate): State<Arc<Gate>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match gate.admit(request.uri().path(), request.headers()).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Who issues tokens for what is behind this gate: for everybody to read.
+pub(crate) async fn metadata(State(gate): State<Arc<Gate>>, request: Request) -> Response {
+    let origin = gate.origin_of(request.headers());
+    match resource::metadata(&gate.issuers, &origin, request.uri().path()) {
+        Some(metadata) => Json(metadata).into_response(),
+        None => {
+            Problem::not_found("there is no protected resource of which this would be the metadata")
+                .into_response()
+        }
+    }
 }
 
 /// What the page of an allowed site may read and send.
@@ -224,18 +314,30 @@ fn share(headers: &mut HeaderMap, origin: HeaderValue) {
             "authorization, content-type, holster-thread, last-event-id, mcp-method, mcp-name, mcp-protocol-version, \
              mcp-session-id",
         ),
-        (ACCESS_CONTROL_EXPOSE_HEADERS, "mcp-session-id"),
+        (
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            "mcp-session-id, www-authenticate",
+        ),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
 }
 
-fn unauthorised(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
+/// Why a request is for nobody.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("say who you are: `Authorization: Bearer` and a key of this host, or a token for it")]
+    Nobody,
+    #[error("{0}")]
+    NoBearer(&'static str),
+    #[error("this key is not known here")]
+    UnknownKey,
+    #[error("{0}")]
+    Token(TokenError),
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -245,10 +347,8 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, key)| Some(key.trim()))
-            .ok_or_else(|| {
-                unauthorised("`Authorization` has to be `Bearer` and a key of this host")
-            }),
-        _ => Err(unauthorised("`Authorization` is there twice")),
+            .ok_or("`Authorization` has to be `Bearer` and a key of this host, or a token for it"),
+        _ => Err("`Authorization` is there twice"),
     }
 }
 

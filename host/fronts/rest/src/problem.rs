@@ -19,6 +19,9 @@ pub(crate) struct Problem {
     status: u16,
     /// What happened, to what, and what to do, for people and models.
     detail: String,
+    /// How a client can authenticate itself, where that would help.
+    #[serde(skip)]
+    challenge: Option<HeaderValue>,
 }
 
 impl Problem {
@@ -27,6 +30,15 @@ impl Problem {
             kind,
             status: status.as_u16(),
             detail: detail.to_string(),
+            challenge: None,
+        }
+    }
+
+    /// With a `WWW-Authenticate` of its own.
+    pub(crate) fn challenging(self, challenge: HeaderValue) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..self
         }
     }
 
@@ -44,7 +56,8 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        let challenge = self.challenge.take();
         let status = StatusCode::from_u16(self.status).expect("it was one");
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
@@ -52,8 +65,11 @@ impl IntoResponse for Problem {
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let usual = || HeaderValue::from_static("Bearer");
+        if let Some(challenge) =
+            challenge.or_else(|| (status == StatusCode::UNAUTHORIZED).then(usual))
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }

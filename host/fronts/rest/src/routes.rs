@@ -23,8 +23,9 @@ use serde_json::Value;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use crate::gate::{Gate, guard};
+use crate::gate::{Gate, admit, guard, metadata};
 use crate::problem::Problem;
+use crate::resource::WELL_KNOWN;
 
 /// More arguments than any tool takes.
 const MAX_BODY: usize = 8 << 20;
@@ -41,7 +42,11 @@ pub struct Rest {
 
 /// `/v1` and `/health`, with whatever else is behind the same gate.
 pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
-    let rest = Arc::new(rest);
+    let (rest, gate) = (Arc::new(rest), Arc::new(gate));
+    let public = Router::new()
+        .route(WELL_KNOWN, get(metadata))
+        .route(&format!("{WELL_KNOWN}/{{*resource}}"), get(metadata))
+        .with_state(Arc::clone(&gate));
     Router::new()
         .route("/v1/tools", get(tools::list))
         .route("/v1/tools/{tool}/call", post(tools::call))
@@ -74,7 +79,10 @@ pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(rest)
         .merge(beside)
-        .layer(from_fn_with_state(Arc::new(gate), guard))
+        .layer(from_fn_with_state(Arc::clone(&gate), admit))
+        // Who issues tokens, a client has to learn without one.
+        .merge(public)
+        .layer(from_fn_with_state(gate, guard))
         // Whoever watches over the process has no key.
         .route("/health", get(async || "ok"))
 }
@@ -108,7 +116,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 )]
 struct Description;
 
-/// A key of this host; not needed on the machine of a single user.
+/// A key of this host, or a token of an issuer that it trusts; not needed on the machine of a single user.
 struct Bearer;
 
 impl Modify for Bearer {

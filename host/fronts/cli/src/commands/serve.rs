@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::commands::{apart, open_host};
 use crate::exit::Exit;
-use crate::{Global, pages, print};
+use crate::{Global, pages, print, revocations};
 
 /// Where it is unless the operator says otherwise.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4658);
@@ -30,18 +30,16 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exit> {
     let config = global.config()?;
     let address = arguments.listen.or(config.serve.address).unwrap_or(USUAL);
-    let keys = keys(&config)?;
     let host = Arc::new(open_host(global).await?);
     host.watch().map_err(Exit::failed)?;
     let calls = Handle::current();
     let json = global.json;
-    apart(move || serve(config, address, keys, host, calls, json)).await
+    apart(move || serve(config, address, host, calls, json)).await
 }
 
 async fn serve(
     config: Config,
     address: SocketAddr,
-    keys: Vec<CallerKey>,
     host: Arc<Host>,
     calls: Handle,
     json: bool,
@@ -52,7 +50,8 @@ async fn serve(
         listens_on,
         public_url: config.connect.public_url.clone(),
         allowed_origins: config.serve.allowed_origins.clone(),
-        keys,
+        keys: keys(&config),
+        issuers: config.serve.issuers.clone(),
         requests_per_second: config.serve.requests_per_second,
     })
     .map_err(text)?;
@@ -69,6 +68,7 @@ async fn serve(
         calls.clone(),
     );
     let mcp = McpService::new(mcp);
+    let untold = Arc::clone(host.broker());
     let rest = Rest {
         host,
         pages: address,
@@ -93,6 +93,7 @@ async fn serve(
         tokio::select! {
             () = asked_to_end() => {}
             error = broken => reason = Some(error),
+            () = revocations::retry(&untold) => {}
         }
     };
     server.serve(site, stopped, || mcp.stop()).await;
@@ -112,7 +113,7 @@ struct Pages {
 
 impl Pages {
     async fn of(config: &Config, host: &Host) -> Result<Self, String> {
-        let broker = Arc::clone(host.broker());
+        let untold = Arc::clone(host.broker());
         if let Some(url) = &config.connect.public_url {
             let address = ConnectAddress {
                 url: url.clone(),
@@ -135,18 +136,14 @@ impl Pages {
     }
 }
 
-fn keys(config: &Config) -> Result<Vec<CallerKey>, Exit> {
-    let key = |(name, key): (&String, &holster_core::config::KeyConfig)| {
-        Ok(CallerKey {
-            digest: key
-                .sha256
-                .parse()
-                .map_err(|error| Exit::usage(format!("in [serve.keys.{name}]: {error}")))?,
-            tenant: key.tenant.clone(),
-            profile: key.profile.clone(),
-        })
-    };
-    config.serve.keys.iter().map(key).collect()
+fn keys(config: &Config) -> Vec<CallerKey> {
+    let keys = config.serve.keys.values();
+    keys.map(|key| CallerKey {
+        digest: key.sha256,
+        tenant: key.tenant.clone(),
+        profile: key.profile.clone(),
+    })
+    .collect()
 }
 
 /// Until the person or the system wants it to end.

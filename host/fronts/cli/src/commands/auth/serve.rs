@@ -10,16 +10,13 @@ use holster_core::types::TenantId;
 use serde_json::json;
 
 use crate::exit::Exit;
-use crate::{Global, pages, print};
+use crate::{Global, pages, print, revocations};
 
 /// How often it is looked whether somebody is waited for.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// For so long after the last connection is over, its page can still be read.
 const AFTER: u32 = 20;
-
-/// How often providers are told again of what was disconnected.
-const REVOKE: Duration = Duration::from_mins(1);
 
 /// Serve the pages on which people connect accounts, until interrupted.
 #[derive(clap::Args)]
@@ -46,7 +43,7 @@ pub(super) async fn run(
         error = server.keep() => Err(Exit::failed(error)),
         ended = idle(&broker, &folder), if serve.while_needed => ended,
         ended = tokio::signal::ctrl_c() => ended.map_err(Exit::failed),
-        () = revoke(&broker) => Ok(()),
+        () = revocations::retry(&broker) => Ok(()),
     };
     server.shutdown().await;
     ended
@@ -64,14 +61,4 @@ async fn idle(broker: &Broker, data_folder: &Path) -> Result<(), Exit> {
         quiet = if pending.is_empty() { quiet + 1 } else { 0 };
     }
     Ok(())
-}
-
-/// For ever.
-async fn revoke(broker: &Broker) {
-    loop {
-        if let Err(error) = broker.revoke_due().await {
-            tracing::warn!("providers could not be told of what was disconnected: {error}");
-        }
-        tokio::time::sleep(REVOKE).await;
-    }
 }
