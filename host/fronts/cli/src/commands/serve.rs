@@ -113,7 +113,7 @@ struct Pages {
 
 impl Pages {
     async fn of(config: &Config, host: &Host) -> Result<Self, String> {
-        let untold = Arc::clone(host.broker());
+        let broker = Arc::clone(host.broker());
         if let Some(url) = &config.connect.public_url {
             let address = ConnectAddress {
                 url: url.clone(),
