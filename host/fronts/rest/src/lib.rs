@@ -1,18 +1,20 @@
 //! Tools over plain HTTP, and who may send requests to this host at all.
 //!
 //! [`Gate`] admits a request, or refuses it: it knows the host's names, the callers' keys and how often each may ask, and
-//! says for whom a request is ([`Caller`](holster_core::Caller)). [`router`] answers what was admitted under `/v1`.
+//! says for whom a request is ([`Caller`](holster_core::Caller)). [`router`] answers what was admitted under `/v1`, and
+//! shows people a page at `/`.
 //! [`Server`] is the listener, bounded and graceful. What a call, a connection or an account is, the core decides.
 
 #![forbid(unsafe_code)]
 
 mod gate;
 mod key;
+mod page;
 mod problem;
 mod routes;
 mod server;
 
 pub use gate::{Gate, GateError, GateSettings};
 pub use key::{CallerKey, InvalidDigest, KeyDigest, NewKey};
-pub use routes::{Rest, openapi, router};
+pub use routes::{Events, Rest, openapi, router};
 pub use server::{ServeError, Server};
