@@ -18,8 +18,14 @@ pub struct HttpServer {
 impl HttpServer {
     /// Starts `holster serve` on a free port of the loopback interface.
     pub fn start(fixture: &Fixture) -> Self {
+        Self::start_at(fixture, 0)
+    }
+
+    /// Starts `holster serve` on this port of the loopback interface.
+    pub fn start_at(fixture: &Fixture, port: u16) -> Self {
+        let address = format!("127.0.0.1:{port}");
         let mut process = fixture
-            .command(&["--json", "serve", "--listen", "127.0.0.1:0"])
+            .command(&["--json", "serve", "--listen", &address])
             .stdout(Stdio::piped())
             .spawn()
             .expect("`holster` was built with the tests");

@@ -120,6 +120,16 @@ pub async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     assert!(happened, "it did not happen within {PATIENCE:?}: {what}");
 }
 
+/// Chromium, or what to do to have it.
+pub fn chromium() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|program| program.is_file());
+    found.expect("Chromium is missing; run `apt-get install --no-install-recommends chromium`")
+}
+
 fn built_components() -> PathBuf {
     // A test runs from `<target>/<profile>/deps`.
     let this = std::env::current_exe().expect("a test knows its program");

@@ -13,6 +13,16 @@ pub struct Caller {
     pub profile: ProfileChoice,
 }
 
+impl Caller {
+    /// Whether the accounts of this profile are the caller's to see and use.
+    pub fn may_use(&self, profile: &ProfileName) -> bool {
+        match &self.profile {
+            ProfileChoice::Fixed(fixed) => fixed == profile,
+            ProfileChoice::Usual | ProfileChoice::Agent => true,
+        }
+    }
+}
+
 /// Who says which profile serves a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProfileChoice {

@@ -15,6 +15,7 @@ use crate::built_in::BuiltIn;
 use crate::call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 use crate::catalogue::{Catalogue, CatalogueView, LoadEvent, ServedTool};
 use crate::config::{Config, ConfigError};
+use crate::history::{History, Recording};
 
 /// Why the host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,7 @@ pub struct Host {
     broker: Arc<Broker>,
     catalogue: Catalogue,
     built_in: BuiltIn,
+    history: History,
     watcher: std::sync::Mutex<Option<crate::catalogue::Watcher>>,
 }
 
@@ -89,6 +91,7 @@ impl Host {
             runtime,
             broker,
             catalogue,
+            history: History::default(),
             watcher: std::sync::Mutex::default(),
         })
     }
@@ -130,6 +133,11 @@ impl Host {
     /// The broker: providers, profiles, credentials.
     pub fn broker(&self) -> &Arc<Broker> {
         &self.broker
+    }
+
+    /// The calls of late.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The code cache.
@@ -177,16 +185,17 @@ impl Host {
     }
 
     /// Calls a tool: find, admit, resolve, run (with the egress inside), answer, record. Dropping the future ends
-    /// the call.
+    /// the call, and it is recorded as cancelled.
     pub async fn call(&self, mut call: Call) -> Outcome {
         // Moved rather than cloned: from here on they are no longer in `call`.
         let arguments = Value::Object(std::mem::take(&mut call.arguments));
-        let outcome = match self.answer_to(&call, &arguments).await {
+        let mut recording = self.history.begin(&call);
+        let outcome = match self.answer_to(&call, &arguments, &mut recording).await {
             Ok(finished) => Outcome::Finished(finished),
             Err(Stop::Interrupted(interrupted)) => Outcome::Interrupted(interrupted),
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
         };
-        record(&call, &outcome);
+        recording.end(&outcome);
         outcome
     }
 
@@ -207,15 +216,23 @@ impl Host {
         })
     }
 
-    async fn answer_to(&self, call: &Call, arguments: &Value) -> Result<Finished, Stop> {
+    async fn answer_to(
+        &self,
+        call: &Call,
+        arguments: &Value,
+        recording: &mut Recording<'_>,
+    ) -> Result<Finished, Stop> {
         if let Some(own) = self.built_in.find(&call.tool) {
             return Ok(own.call(&self.broker, call, arguments).await?);
         }
         let tool = self.find(call).await?;
+        recording.found(tool.component(), tool.hash());
         let admitted = self.admit(call, arguments, &tool)?;
         let grants = self.resolve(call, &tool).await?;
         let used: Vec<_> = grants.iter().map(Used::of).collect();
+        recording.granted(used.iter().map(|used| &used.account));
         let report = self.run(call, &tool, admitted, grants).await?;
+        recording.visited(&report.visits);
         self.renew_rejected(call, &used, &report.visits);
         let accounts = used.into_iter().map(|used| used.account).collect();
         Ok(answer(&tool, accounts, report)?)
@@ -390,44 +407,6 @@ fn answer(tool: &ServedTool, accounts: Vec<Account>, report: Report) -> Result<F
         visits,
         duration,
     })
-}
-
-/// Step 7: one line, without arguments and without secrets.
-fn record(call: &Call, outcome: &Outcome) {
-    let Call {
-        tenant,
-        thread,
-        profile,
-        tool,
-        ..
-    } = call;
-    let profile = profile.as_ref().map_or("default", ProfileName::as_str);
-    let ended = match outcome {
-        Outcome::Finished(_) => "finished",
-        Outcome::Interrupted(_) => "interrupted",
-        Outcome::Failed(_) => "failed",
-    };
-    let (hash, accounts, visits): (_, &[Account], &[HostVisit]) = match outcome {
-        Outcome::Finished(finished) => {
-            (finished.hash.as_ref(), &finished.accounts, &finished.visits)
-        }
-        Outcome::Failed(Failure::Run {
-            accounts, visits, ..
-        }) => (None, accounts, visits),
-        _ => (None, &[], &[]),
-    };
-    // Written out only if somebody reads it.
-    tracing::info!(
-        target: "holster::audit",
-        %tenant,
-        %thread,
-        profile,
-        %tool,
-        hash = hash.map(tracing::field::display),
-        accounts = ?accounts,
-        hosts = ?visits.iter().map(|visit| visit.origin.as_str()).collect::<Vec<_>>(),
-        ended,
-    );
 }
 
 /// The runtime alone: for what looks at single components, or at the cache.

@@ -14,6 +14,7 @@ mod catalogue;
 pub mod config;
 pub mod conformance;
 mod content;
+mod history;
 mod host;
 
 pub use call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
@@ -21,6 +22,7 @@ pub use caller::{Caller, ProfileChoice};
 pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
 pub use config::{Config, ConfigError};
 pub use content::content_to_json;
+pub use history::{CallEnd, CallRecord, CalledComponent, History, VisitedHost};
 pub use host::{Host, HostError, open_broker, open_runtime};
 
 pub use holster_broker as broker;

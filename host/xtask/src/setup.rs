@@ -34,6 +34,9 @@ const TEST_PACKAGES: [&str; 2] = ["tests/identity-provider", "tests/browser"];
 /// The tests of the examples for agents' frameworks, with the packages that those need.
 pub(crate) const FRAMEWORKS: &str = "tests/frameworks";
 
+/// The test that tries the description of the REST API out.
+pub(crate) const REST: &str = "tests/rest";
+
 /// What builds components on this machine.
 pub(crate) struct Toolchain {
     pub(crate) rust: WasmCompiler,
@@ -99,4 +102,12 @@ pub(crate) fn prepare_frameworks(workspace: &Workspace, toolchain: &Toolchain) -
             thread.join().unwrap_or_else(panicked)
         })
     })
+}
+
+/// Gets schemathesis, in an environment of its own.
+pub(crate) fn prepare_rest(workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+    let requirements = workspace.root().join(REST).join("requirements.txt");
+    toolchain
+        .python
+        .install_environment(&workspace.rest(), &requirements)
 }

@@ -42,6 +42,10 @@ pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode> {
             "packages of the frameworks",
             setup::prepare_frameworks(workspace, &toolchain),
         ),
+        (
+            "packages for the REST API",
+            setup::prepare_rest(workspace, &toolchain),
+        ),
         ("lint", lint::command(workspace)),
     ] {
         if let Err(error) = result {
@@ -116,11 +120,20 @@ fn suites(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<(&'static 
         .env("HOLSTER_COMPONENTS", workspace.plugin_directory())
         .env("HOLSTER_FRAMEWORKS", workspace.frameworks());
 
+    let mut description = Command::new(workspace.rest().join("bin/python"));
+    description
+        .args(PYTEST)
+        .current_dir(workspace.root().join(setup::REST))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("HOLSTER", workspace.program("holster"))
+        .env("HOLSTER_COMPONENTS", workspace.plugin_directory());
+
     Ok(vec![
         ("the workspace, in Rust", rust),
         ("the JavaScript SDK", javascript),
         ("the Python SDK", python),
         ("the frameworks for agents", frameworks),
+        ("the description of the REST API", description),
     ])
 }
 

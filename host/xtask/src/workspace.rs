@@ -59,6 +59,11 @@ impl Workspace {
         self.tools().join("frameworks")
     }
 
+    /// The Python environment in which the REST API is tried out.
+    pub(crate) fn rest(&self) -> PathBuf {
+        self.tools().join("rest")
+    }
+
     /// All components that were built, and the notes about what they were built from.
     pub(crate) fn components(&self) -> PathBuf {
         self.target.join("components")

@@ -1,6 +1,6 @@
 //! The pages in a real browser, driven by `tests/browser/connect.mjs`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use http::Uri;
 use identity_provider::install_packages;
@@ -8,19 +8,9 @@ use serde_json::Value;
 
 use crate::setting::{HOUR, Host, file, identity_provider};
 
-/// Chromium, or what to do to have it.
-fn chromium() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|program| program.is_file());
-    found.expect("Chromium is missing; run `apt-get install --no-install-recommends chromium`")
-}
-
 #[tokio::test]
 async fn a_person_connects_an_account_in_chromium() {
-    let chromium = chromium();
+    let chromium = holster_tests::chromium();
     let package = holster_tests::repository().join("tests/browser");
     install_packages(&package).await.unwrap();
     let idp = identity_provider(HOUR).await;

@@ -22,7 +22,7 @@ const KEYS: [(&str, &str); 3] = [
 ];
 
 /// `[serve.keys]` for Ann, for Bob, and for a program that may use Ann's profile `work` alone.
-fn keys() -> String {
+pub(crate) fn keys() -> String {
     let digest = |key: &str| holster_rest::KeyDigest::of(key).to_string();
     format!(
         "[serve.keys.ann]\nsha256 = '{}'\ntenant = 'ann'\n[serve.keys.bob]\nsha256 = '{}'\ntenant = 'bob'\n\
@@ -33,7 +33,7 @@ fn keys() -> String {
     )
 }
 
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     let (_, key) = KEYS.iter().find(|(known, _)| *known == name).unwrap();
     format!("Bearer {key}")
 }
@@ -70,7 +70,7 @@ impl Client<'_> {
         self.send(Method::GET, path, &[], "").await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         let json = [("content-type", "application/json")];
         self.send(Method::POST, path, &json, &body.to_string())
             .await
@@ -126,21 +126,21 @@ impl Answer {
     }
 }
 
-fn as_nobody(server: &HttpServer) -> Client<'_> {
+pub(crate) fn as_nobody(server: &HttpServer) -> Client<'_> {
     Client {
         server,
         authorization: None,
     }
 }
 
-fn as_caller<'a>(server: &'a HttpServer, name: &str) -> Client<'a> {
+pub(crate) fn as_caller<'a>(server: &'a HttpServer, name: &str) -> Client<'a> {
     Client {
         server,
         authorization: Some(key(name)),
     }
 }
 
-fn parity(configuration: &str) -> (Fixture, HttpServer) {
+pub(crate) fn parity(configuration: &str) -> (Fixture, HttpServer) {
     let fixture = Fixture::new(&format!("connect.address = '127.0.0.1:0'\n{configuration}"));
     fixture.plug_in(&component("parity-rust"));
     let server = HttpServer::start(&fixture);
@@ -148,7 +148,7 @@ fn parity(configuration: &str) -> (Fixture, HttpServer) {
 }
 
 /// Slack, which nobody has connected yet.
-fn unconnected(api: &LoopbackApi) -> (Fixture, HttpServer) {
+pub(crate) fn unconnected(api: &LoopbackApi) -> (Fixture, HttpServer) {
     let more = format!("connect.address = '127.0.0.1:0'\n{}", keys());
     let fixture = connecting::fixture(api, &more);
     let server = HttpServer::start(&fixture);
@@ -319,6 +319,10 @@ async fn a_key_that_is_not_known_opens_nothing() {
         "v1/accounts",
         "v1/profiles",
         "v1/connections",
+        "v1/calls",
+        "v1/events",
+        "v1/caller",
+        "v1/providers",
         "v1/openapi.json",
         "mcp",
     ];
@@ -388,10 +392,15 @@ pub(crate) async fn reach_nothing_of_each_other(
             assert!(listed.starts_with('[') && !listed.contains(&id), "{listed}");
         }
         assert_eq!(bob.get("v1/accounts").await.body["accounts"], json!([]));
+        let calls = bob.get("v1/calls").await.body["calls"].to_string();
+        assert!(calls.starts_with('[') && !calls.contains(&id), "{calls}");
+        for call in bob.get("v1/calls").await.body["calls"].as_array().unwrap() {
+            assert_eq!(call["ended"], "interrupted", "Ann's second call finished");
+        }
         let profiles = bob.get("v1/profiles").await;
         assert_eq!(
             profiles.body["profiles"],
-            json!([{ "name": "default", "accounts": 0 }])
+            json!([{ "name": "default", "accounts": 0, "default": true }])
         );
         let forgotten = bob
             .send(Method::DELETE, "v1/accounts/default/slack", &[], "")
@@ -442,6 +451,18 @@ async fn a_key_for_one_profile_reaches_no_other() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     let call = work.call("fetch", json!({})).await;
     assert_eq!(call.body["missing"][0]["profile"], "work", "{}", call.body);
+    let connection = begun.body["id"].as_str().unwrap();
+    let shown = work.get(&format!("v1/connections/{connection}")).await;
+    assert_eq!(shown.status, StatusCode::NOT_FOUND);
+    let listed = work.get("v1/connections").await.body["connections"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(listed[0]["profile"], "work");
+    let caller = work.get("v1/caller").await.body;
+    assert_eq!(caller, json!({ "tenant": "ann", "profile": "work" }));
+    ann.call("report", report()).await;
+    let calls = work.get("v1/calls").await.body["calls"].clone();
+    assert_eq!(calls.as_array().unwrap().len(), 1, "{calls}");
+    assert_eq!(calls[0]["profile"], "work");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //!
 //! `maud` escapes whatever is put into them. They work without a script, by keyboard and by ear, in the dark and on a
 //! telephone. What the page of a connection offers is in `pages/choose.rs`; how all of them look, in
-//! `pages/connect.css`.
+//! `pages/connect.css` and, as far as other pages of this host look like that too, in `fronts/look`.
 
 mod choose;
 
@@ -32,11 +32,15 @@ const LOCAL_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'
     http://127.0.0.1:* http://localhost:*; base-uri 'none'; frame-ancestors 'none'";
 
 /// A rounded square, so that browsers ask for no `/favicon.ico`.
-const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect \
-    width='16' height='16' rx='4' fill='%231f5fbf'/%3E%3Cpath d='M5 4v8M11 4v8M5 8h6' stroke='%23fff' \
-    stroke-width='2' stroke-linecap='round'/%3E%3C/svg%3E";
+const ICON: &str = include_str!("../../look/icon.uri");
 
-/// How many tiles `connect.css` has colours for.
+/// How the pages look.
+pub(crate) const STYLE: &str = concat!(
+    include_str!("../../look/look.css"),
+    include_str!("pages/connect.css")
+);
+
+/// How many tiles `look.css` has colours for.
 const COLOURS: usize = 8;
 
 /// A page, and what its browser may do with it.

@@ -172,8 +172,7 @@ async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 }
 
 async fn style() -> Response {
-    let css = include_str!("pages/connect.css");
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], css).into_response()
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE).into_response()
 }
 
 async fn health() -> StatusCode {

@@ -257,8 +257,7 @@ impl Gate {
 /// Lets requests through that call this host by its name, and do not come from a page of a stranger.
 pub(crate) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     if !gate.is_named(&request) {
-        let detail = "this host is not called that";
-        return Problem::new(StatusCode::FORBIDDEN, "other_host", detail).into_response();
+        return other_host().into_response();
     }
     let origin = match gate.origin(request.headers()) {
         Ok(origin) => origin,
@@ -301,6 +300,24 @@ pub(crate) async fn metadata(State(gate): State<Arc<Gate>>, request: Request) ->
                 .into_response()
         }
     }
+}
+
+/// Lets through whatever calls this host by one of its names: to what is the same for everybody.
+pub(crate) async fn by_name(
+    State(gate): State<Arc<Gate>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if gate.is_named(&request) {
+        next.run(request).await
+    } else {
+        other_host().into_response()
+    }
+}
+
+fn other_host() -> Problem {
+    let detail = "this host is not called that";
+    Problem::new(StatusCode::FORBIDDEN, "other_host", detail)
 }
 
 /// What the page of an allowed site may read and send.

@@ -9,6 +9,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// What an error is sent as.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
 /// An error of a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
@@ -61,10 +64,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).expect("it was one");
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         let usual = || HeaderValue::from_static("Bearer");
         if let Some(challenge) =
             challenge.or_else(|| (status == StatusCode::UNAUTHORIZED).then(usual))

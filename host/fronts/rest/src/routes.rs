@@ -5,25 +5,35 @@
 //! another user is not found.
 
 mod accounts;
+mod callers;
+mod calls;
 mod connections;
+mod description;
+mod events;
+mod providers;
 mod tools;
+
+pub use events::Events;
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query};
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use holster_core::broker::{BrokerError, ConnectAddress, Missing, Unmet};
 use holster_core::types::{ProfileName, ThreadId};
 use holster_core::{Caller, Host, ProfileChoice};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi, ToSchema};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{OpenApi, ToSchema};
 
+use self::description::{Bearer, Errors};
 use crate::gate::{Gate, admit, guard, metadata};
+use crate::page;
 use crate::problem::Problem;
 use crate::resource::WELL_KNOWN;
 
@@ -38,9 +48,11 @@ pub struct Rest {
     pub pages: ConnectAddress,
     /// Where calls run; better not where these routes are served.
     pub calls: tokio::runtime::Handle,
+    /// Who listens to what changes.
+    pub events: Events,
 }
 
-/// `/v1` and `/health`, with whatever else is behind the same gate.
+/// `/v1`, the page at `/` and `/health`, with whatever else is behind the same gate.
 pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
     let (rest, gate) = (Arc::new(rest), Arc::new(gate));
     let public = Router::new()
@@ -50,6 +62,10 @@ pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
     Router::new()
         .route("/v1/tools", get(tools::list))
         .route("/v1/tools/{tool}/call", post(tools::call))
+        .route("/v1/calls", get(calls::list))
+        .route("/v1/events", get(events::listen))
+        .route("/v1/caller", get(callers::show))
+        .route("/v1/providers", get(providers::list))
         .route("/v1/prepare", post(connections::prepare))
         .route(
             "/v1/connections",
@@ -70,11 +86,7 @@ pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
         })
         .method_not_allowed_fallback(async || {
             let detail = "this address takes other methods; `/v1/openapi.json` says which";
-            Problem::new(
-                axum::http::StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                detail,
-            )
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(rest)
@@ -82,7 +94,8 @@ pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
         .layer(from_fn_with_state(Arc::clone(&gate), admit))
         // Who issues tokens, a client has to learn without one.
         .merge(public)
-        .layer(from_fn_with_state(gate, guard))
+        .layer(from_fn_with_state(Arc::clone(&gate), guard))
+        .merge(page::routes(gate))
         // Whoever watches over the process has no key.
         .route("/health", get(async || "ok"))
 }
@@ -103,6 +116,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     paths(
         tools::list,
         tools::call,
+        calls::list,
+        events::listen,
+        callers::show,
+        providers::list,
         connections::prepare,
         connections::list,
         connections::begin,
@@ -111,43 +128,35 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         accounts::list,
         accounts::disconnect,
     ),
-    modifiers(&Bearer),
+    modifiers(&Bearer, &Errors),
     security((), ("key" = [])),
 )]
 struct Description;
 
-/// A key of this host, or a token of an issuer that it trusts; not needed on the machine of a single user.
-struct Bearer;
-
-impl Modify for Bearer {
-    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        description
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("key", SecurityScheme::Http(scheme));
-    }
-}
-
-/// A JSON body; a problem if it is none.
+/// A body that is a JSON object; a problem if it is none.
 struct Body<T>(T);
 
-impl<S: Send + Sync, T> FromRequest<S> for Body<T>
-where
-    Json<T>: FromRequest<S, Rejection = JsonRejection>,
-{
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(Problem::new(
-                rejection.status(),
-                "invalid_request",
-                rejection.body_text(),
-            )),
+        let invalid = |status, detail| Problem::new(status, "invalid_request", detail);
+        match Json::<Map<String, Value>>::from_request(request, state).await {
+            Ok(Json(object)) => serde_json::from_value(Value::Object(object))
+                .map(Self)
+                .map_err(|error| {
+                    let detail = format!("the body does not fit: {error}");
+                    invalid(StatusCode::UNPROCESSABLE_ENTITY, detail)
+                }),
+            Err(rejection) => Err(invalid(rejection.status(), rejection.body_text())),
         }
     }
+}
+
+/// Reads a part that is a JSON object. By itself, a struct is read from an array as well.
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(part: D) -> Result<T, D::Error> {
+    let object = Map::deserialize(part)?;
+    serde_json::from_value(Value::Object(object)).map_err(D::Error::custom)
 }
 
 /// The parts of a path; a problem if they are none.
@@ -207,11 +216,7 @@ impl For {
         let profile = match (&caller.profile, self.profile) {
             (ProfileChoice::Fixed(fixed), Some(asked)) if asked != *fixed => {
                 let detail = format!("this key is for the profile `{fixed}` alone");
-                return Err(Problem::new(
-                    axum::http::StatusCode::FORBIDDEN,
-                    "other_profile",
-                    detail,
-                ));
+                return Err(Problem::new(StatusCode::FORBIDDEN, "other_profile", detail));
             }
             (ProfileChoice::Fixed(fixed), _) => Some(fixed.clone()),
             (ProfileChoice::Usual | ProfileChoice::Agent, asked) => asked,
@@ -287,6 +292,7 @@ impl From<&BrokerError> for Problem {
             | BrokerError::NoAccount { .. }
             | BrokerError::NotStored { .. } => Self::not_found(error),
             BrokerError::NoWay { .. } | BrokerError::Variable { .. } => Self::invalid(error),
+            BrokerError::Configured { .. } => Self::new(StatusCode::CONFLICT, "configured", error),
             _ => Self::internal(error),
         }
     }

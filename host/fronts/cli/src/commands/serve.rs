@@ -8,7 +8,7 @@ use holster_connect::SharedServer;
 use holster_core::broker::ConnectAddress;
 use holster_core::{Config, Host};
 use holster_mcp::{Callers, ConnectPages, McpService, Server as McpServer};
-use holster_rest::{CallerKey, Gate, GateSettings, Rest, Server};
+use holster_rest::{CallerKey, Events, Gate, GateSettings, Rest, Server};
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -19,7 +19,8 @@ use crate::{Global, pages, print, revocations};
 /// Where it is unless the operator says otherwise.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4658);
 
-/// Serve the tools over HTTP: MCP at `/mcp`, REST at `/v1`; and the pages on which people connect accounts.
+/// Serve the tools over HTTP: MCP at `/mcp`, REST at `/v1`, a page for people at `/`; and the pages on which they connect
+/// accounts.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Where to listen. Default: the configured address, or 127.0.0.1:4658.
@@ -69,10 +70,12 @@ async fn serve(
     );
     let mcp = McpService::new(mcp);
     let untold = Arc::clone(host.broker());
+    let events = Events::default();
     let rest = Rest {
         host,
         pages: address,
         calls,
+        events: events.clone(),
     };
     let beside = Router::new().route_service("/mcp", mcp.clone());
     let site = holster_rest::router(rest, gate, beside).merge(routes);
@@ -80,7 +83,8 @@ async fn serve(
     if json {
         print::json(&json!({ "url": url })).map_err(|exit| said(&exit))?;
     } else {
-        print::line(&format!("MCP at {url}mcp, REST at {url}v1")).map_err(|exit| said(&exit))?;
+        let places = format!("MCP at {url}mcp, REST at {url}v1, a page at {url}");
+        print::line(&places).map_err(|exit| said(&exit))?;
     }
     let broken = async {
         match &mut shared {
@@ -96,7 +100,11 @@ async fn serve(
             () = revocations::retry(&untold) => {}
         }
     };
-    server.serve(site, stopped, || mcp.stop()).await;
+    let ending = || {
+        mcp.stop();
+        events.stop();
+    };
+    server.serve(site, stopped, ending).await;
     if let Some(shared) = shared {
         shared.shutdown().await;
     }

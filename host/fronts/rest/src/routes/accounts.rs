@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use holster_core::broker::{CredentialSummary, Owner};
+use holster_core::broker::{CredentialSummary, Owner, Source};
 use holster_core::types::{ProfileName, ProviderId};
 use holster_core::{Caller, ProfileChoice};
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub(crate) struct Profile {
     name: String,
     /// How many accounts it has.
     accounts: usize,
+    /// Whether it is meant where none is named and none has the account.
+    default: bool,
 }
 
 /// All profiles of the caller.
@@ -40,25 +42,21 @@ pub(crate) async fn profiles(
     State(rest): State<Arc<Rest>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Profiles>, Problem> {
-    let profiles = rest.host.broker().profiles(&caller.tenant).await?;
+    let broker = rest.host.broker();
+    let profiles = broker.profiles(&caller.tenant).await?;
+    let default = broker.default_profile();
     let own = profiles
         .into_iter()
-        .filter(|profile| may_use(&caller, &profile.name));
+        .filter(|profile| caller.may_use(&profile.name));
     Ok(Json(Profiles {
         profiles: own
             .map(|profile| Profile {
                 name: profile.name.to_string(),
                 accounts: profile.credentials,
+                default: profile.name == default,
             })
             .collect(),
     }))
-}
-
-fn may_use(caller: &Caller, profile: &ProfileName) -> bool {
-    match &caller.profile {
-        ProfileChoice::Fixed(fixed) => fixed == profile,
-        ProfileChoice::Usual | ProfileChoice::Agent => true,
-    }
 }
 
 /// An account.
@@ -78,6 +76,28 @@ pub(crate) struct ConnectedAccount {
     expires_at: Option<u64>,
     /// Why it cannot be used now, and what to do.
     problem: Option<String>,
+    /// Whether it serves calls that name no profile.
+    default: bool,
+    /// Whether it can be disconnected. If not, it stands in the configuration.
+    disconnectable: bool,
+}
+
+impl ConnectedAccount {
+    fn of(credential: CredentialSummary, default: bool) -> Self {
+        Self {
+            profile: credential.profile.to_string(),
+            provider: credential.provider.to_string(),
+            kind: text(credential.kind),
+            account: credential.account,
+            scopes: credential
+                .scopes
+                .map(|scopes| scopes.iter().map(ToString::to_string).collect()),
+            expires_at: credential.expires_at,
+            problem: credential.problem,
+            default,
+            disconnectable: credential.source == Source::Vault,
+        }
+    }
 }
 
 /// All accounts of the caller.
@@ -101,21 +121,14 @@ pub(crate) async fn list(
         ProfileChoice::Fixed(fixed) => Some(fixed),
         ProfileChoice::Usual | ProfileChoice::Agent => None,
     };
-    let listed = rest.host.broker().list(&caller.tenant, profile).await?;
-    let account = |credential: CredentialSummary| ConnectedAccount {
-        profile: credential.profile.to_string(),
-        provider: credential.provider.to_string(),
-        kind: text(credential.kind),
-        account: credential.account,
-        scopes: credential
-            .scopes
-            .map(|scopes| scopes.iter().map(ToString::to_string).collect()),
-        expires_at: credential.expires_at,
-        problem: credential.problem,
-    };
-    Ok(Json(Accounts {
-        accounts: listed.into_iter().map(account).collect(),
-    }))
+    let broker = rest.host.broker();
+    let mut accounts = Vec::new();
+    for credential in broker.list(&caller.tenant, profile).await? {
+        let serving = broker.serving(&caller.tenant, &credential.provider).await?;
+        let default = serving.as_ref() == Ok(&credential.profile);
+        accounts.push(ConnectedAccount::of(credential, default));
+    }
+    Ok(Json(Accounts { accounts }))
 }
 
 /// What became of an account.
@@ -138,6 +151,7 @@ pub(crate) struct Disconnection {
         (status = 401, body = Problem),
         (status = 403, body = Problem),
         (status = 404, body = Problem),
+        (status = 409, description = "It stands in the configuration.", body = Problem),
         (status = 500, body = Problem),
     ),
 )]
@@ -148,7 +162,7 @@ pub(crate) async fn disconnect(
 ) -> Result<Json<Disconnection>, Problem> {
     let profile = ProfileName::new(&profile).map_err(Problem::not_found)?;
     let provider = ProviderId::new(&provider).map_err(Problem::not_found)?;
-    if !may_use(&caller, &profile) {
+    if !caller.may_use(&profile) {
         let detail = "this key is for another profile";
         return Err(Problem::new(StatusCode::FORBIDDEN, "other_profile", detail));
     }

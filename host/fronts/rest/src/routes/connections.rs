@@ -13,7 +13,8 @@ use holster_core::{Caller, Failure};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Asked, At, Body, For, Rest, Waiting};
+use super::description::{MAX_SCOPE, MAX_SCOPES, MAX_TOOLS, scopes, tool_names};
+use super::{Asked, At, Body, For, Rest, Waiting, object};
 use crate::problem::Problem;
 
 /// Longer than that nobody waits with one request.
@@ -50,7 +51,7 @@ pub(crate) struct Connections {
 }
 
 impl ShownConnection {
-    fn of(rest: &Rest, connection: Connection) -> Self {
+    pub(super) fn of(rest: &Rest, connection: Connection) -> Self {
         let open = !connection.state.is_over();
         let page = rest
             .host
@@ -85,6 +86,7 @@ impl ShownConnection {
 /// Which connections.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Which {
     /// Those of this conversation alone.
     #[param(value_type = Option<String>, pattern = "^[!-~]{1,128}$")]
@@ -112,15 +114,20 @@ pub(crate) async fn list(
     let pending = broker
         .pending(&caller.tenant, which.thread.as_ref())
         .await?;
-    let shown = |connection| ShownConnection::of(&rest, connection);
+    let own = pending
+        .into_iter()
+        .filter(|connection| caller.may_use(&connection.owner.profile));
     Ok(Json(Connections {
-        connections: pending.into_iter().map(shown).collect(),
+        connections: own
+            .map(|connection| ShownConnection::of(&rest, connection))
+            .collect(),
     }))
 }
 
 /// How long to wait.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Patience {
     /// Seconds, at most 60, until the connection is over. Without it the answer comes at once.
     #[serde(default)]
@@ -156,7 +163,10 @@ pub(crate) async fn show(
     let broker = rest.host.broker();
     let found = broker.connection(&id).await?;
     // Whose it is, is known before it is waited for.
-    if found.is_none_or(|connection| connection.owner.tenant != caller.tenant) {
+    let is_own = |connection: Connection| {
+        connection.owner.tenant == caller.tenant && caller.may_use(&connection.owner.profile)
+    };
+    if !found.is_some_and(is_own) {
         return Err(none());
     }
     let wait = Duration::from_secs(patience.wait);
@@ -173,10 +183,10 @@ pub(crate) struct ConnectionRequest {
     provider: ProviderId,
     /// What tools need there. What the account may do already is kept.
     #[serde(default)]
-    #[schema(max_items = 64)]
+    #[schema(schema_with = scopes)]
     scopes: Vec<String>,
     /// For whom.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     r#for: For,
 }
 
@@ -191,6 +201,7 @@ pub(crate) struct ConnectionRequest {
         (status = 401, body = Problem),
         (status = 403, body = Problem),
         (status = 404, body = Problem),
+        (status = 409, description = "The configuration has this account.", body = Problem),
         (status = 413, body = Problem),
         (status = 415, body = Problem),
         (status = 422, body = Problem),
@@ -204,10 +215,11 @@ pub(crate) async fn begin(
     Body(request): Body<ConnectionRequest>,
 ) -> Result<Response, Problem> {
     let (profile, thread) = request.r#for.of(&caller)?;
-    if request.scopes.len() > 64 || request.scopes.iter().any(|scope| scope.len() > 256) {
-        return Err(Problem::invalid(
-            "at most 64 scopes of at most 256 bytes each",
-        ));
+    let is_long = |scope: &String| scope.chars().count() > MAX_SCOPE;
+    if request.scopes.len() > MAX_SCOPES || request.scopes.iter().any(is_long) {
+        return Err(Problem::invalid(format!(
+            "at most {MAX_SCOPES} scopes of at most {MAX_SCOPE} characters each"
+        )));
     }
     let broker = rest.host.broker();
     let profile = profile.unwrap_or_else(|| broker.default_profile());
@@ -229,10 +241,10 @@ pub(crate) async fn begin(
 pub(crate) struct Preparation {
     /// The tools; none for all.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, max_items = 1000)]
+    #[schema(schema_with = tool_names)]
     tools: Vec<ToolName>,
     /// For whom.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     r#for: For,
 }
 
@@ -261,6 +273,9 @@ pub(crate) async fn prepare(
     Body(request): Body<Preparation>,
 ) -> Result<Response, Problem> {
     let (profile, thread) = request.r#for.of(&caller)?;
+    if request.tools.len() > MAX_TOOLS {
+        return Err(Problem::invalid(format!("at most {MAX_TOOLS} tools")));
+    }
     let unmet = rest
         .host
         .prepare(&caller.tenant, &thread, profile.as_ref(), &request.tools)

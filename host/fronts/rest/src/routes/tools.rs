@@ -6,16 +6,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
-use holster_core::types::ToolName;
+use holster_core::types::{ComponentName, ToolName};
 use holster_core::{
-    Account, Call, CallError, Caller, Failure, Finished, Outcome, ToolDefinition, ToolError,
-    content_to_json,
+    Account, Call, CallError, Caller, CatalogueView, Failure, Finished, Outcome, ToolDefinition,
+    ToolError, content_to_json,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{At, Body, For, Rest, Waiting};
+use super::{At, Body, For, Rest, Waiting, object};
 use crate::problem::Problem;
 
 /// A tool.
@@ -23,6 +23,8 @@ use crate::problem::Problem;
 pub(crate) struct Tool {
     /// By which it is called.
     name: String,
+    /// The component that it belongs to; none for a tool of the host itself.
+    component: Option<String>,
     /// For people.
     title: Option<String>,
     /// For the model that chooses it.
@@ -54,16 +56,51 @@ pub(crate) struct Requirement {
 pub(crate) struct Tools {
     /// Sorted by name.
     tools: Vec<Tool>,
+    /// What of the plugin directory is not served.
+    problems: Vec<FileProblem>,
+}
+
+/// A file of the plugin directory that is not served, or not whole.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FileProblem {
+    /// Its name.
+    file: String,
+    /// Why, and what to do.
+    reason: String,
+}
+
+impl FileProblem {
+    fn all_of(view: &CatalogueView) -> Vec<Self> {
+        let refused = view.problems().iter().map(|problem| Self {
+            // Where the folder is, is nobody's business who calls from elsewhere.
+            file: problem
+                .path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            reason: problem.reason.clone(),
+        });
+        let left_out = view.conflicts().iter().map(|conflict| Self {
+            file: format!("{}.wasm", conflict.left_out),
+            reason: format!(
+                "its tool `{}` is left out, since `{}` has one of that name; rename one of the two",
+                conflict.tool, conflict.served_by
+            ),
+        });
+        refused.chain(left_out).collect()
+    }
 }
 
 impl Tool {
-    fn of(definition: &ToolDefinition) -> Self {
+    fn of(definition: &ToolDefinition, component: Option<&ComponentName>) -> Self {
         let requirement = |requirement: &holster_core::types::Requirement| Requirement {
             provider: requirement.provider.to_string(),
             scopes: requirement.scopes.iter().map(ToString::to_string).collect(),
         };
         Self {
             name: definition.name.to_string(),
+            component: component.map(ToString::to_string),
             title: definition.title.clone(),
             description: definition.description.clone(),
             input_schema: definition.input_schema.clone(),
@@ -78,10 +115,16 @@ impl Tool {
 #[utoipa::path(get, path = "/v1/tools", responses((status = 200, body = Tools), (status = 401, body = Problem)))]
 pub(crate) async fn list(State(rest): State<Arc<Rest>>) -> Json<Tools> {
     let view = rest.host.settled().await;
-    let served = view.tools().map(|tool| tool.definition());
-    let mut tools: Vec<_> = served.chain(rest.host.built_in()).map(Tool::of).collect();
+    let served = view
+        .tools()
+        .map(|tool| Tool::of(tool.definition(), Some(tool.component())));
+    let own = rest.host.built_in().map(|tool| Tool::of(tool, None));
+    let mut tools: Vec<_> = served.chain(own).collect();
     tools.sort_by(|one, other| one.name.cmp(&other.name));
-    Json(Tools { tools })
+    Json(Tools {
+        tools,
+        problems: FileProblem::all_of(&view),
+    })
 }
 
 /// What a tool is called with.
@@ -93,7 +136,7 @@ pub(crate) struct CallRequest {
     #[schema(value_type = Object)]
     arguments: Map<String, Value>,
     /// For whom.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     r#for: For,
 }
 
@@ -120,16 +163,21 @@ pub(crate) struct ActingAccount {
     account: Option<String>,
 }
 
-impl Answer {
-    fn of(finished: &Finished) -> Self {
-        let account = |account: &Account| ActingAccount {
+impl ActingAccount {
+    pub(super) fn of(account: &Account) -> Self {
+        Self {
             provider: account.provider.to_string(),
             profile: account.profile.to_string(),
             account: account.account.clone(),
-        };
+        }
+    }
+}
+
+impl Answer {
+    fn of(finished: &Finished) -> Self {
         Self {
             content: content_to_json(&finished.output),
-            accounts: finished.accounts.iter().map(account).collect(),
+            accounts: finished.accounts.iter().map(ActingAccount::of).collect(),
             duration_ms: u64::try_from(finished.duration.as_millis()).unwrap_or(u64::MAX),
         }
     }
