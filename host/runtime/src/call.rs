@@ -17,6 +17,7 @@ use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
+use crate::session::{CallSession, Session};
 use crate::state::{CallState, Refused};
 use crate::tool::{InvalidOutput, ToolError, ToolOutput};
 
@@ -59,6 +60,8 @@ pub struct Invocation<'a> {
     pub granted_to: ComponentHash,
     /// What the component may do.
     pub sandbox: &'a Sandbox,
+    /// Who hears the guest while it runs, and can be asked. `None`: nobody.
+    pub session: Option<Arc<dyn Session>>,
 }
 
 /// A request that a guest sent, or tried to send.
@@ -156,6 +159,7 @@ impl Runtime {
             grants,
             granted_to,
             sandbox,
+            session,
         } = invocation;
         if granted_to != *component.hash() {
             return Err(CallError::OtherComponent);
@@ -169,7 +173,10 @@ impl Runtime {
             })
             .collect();
         let watch = LeakWatch::new(grants, &self.needles);
-        let state = CallState::new(tool.as_str(), &watch, sandbox, &self.egress, visits);
+        let session = session
+            .map(|session| CallSession::new(session, &watch, limits, &self.engine.questions));
+        let mut state = CallState::new(tool.as_str(), &watch, sandbox, &self.egress, visits);
+        state.session = session;
         let context = wit_tool::CallContext {
             thread: context.thread.to_string(),
             profile: context.profile.to_string(),
@@ -246,6 +253,7 @@ async fn within<T>(
     limits: &Limits,
     guest: impl AsyncFnOnce(&mut Store<CallState>, &PluginPre<CallState>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
+    let clock = state.session.as_ref().map(CallSession::clock);
     let mut store = Store::new(runtime.engine.wasmtime(), state);
     store.limiter(|state| &mut state.limiter);
     store.epoch_deadline_async_yield_and_update(1);
@@ -255,10 +263,19 @@ async fn within<T>(
             .unwrap_or(usize::MAX)
             .saturating_add(1 << 20),
     );
-    match tokio::time::timeout(limits.time, guest(&mut store, pre)).await {
-        Err(_) => Err(CallError::TimedOut(limits.time)),
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(explain(&error, store.data(), limits)),
+    let guest = guest(&mut store, pre);
+    let ended = match clock {
+        None => tokio::time::timeout(limits.time, guest).await.ok(),
+        Some(clock) => tokio::select! {
+            biased;
+            ended = guest => Some(ended),
+            () = clock.over() => None,
+        },
+    };
+    match ended {
+        None => Err(CallError::TimedOut(limits.time)),
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(explain(&error, store.data(), limits)),
     }
 }
 

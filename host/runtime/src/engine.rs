@@ -63,6 +63,9 @@ pub(crate) struct Engine {
     linker: Linker<CallState>,
     /// One permit for each call that may run at the same time.
     pub(crate) slots: Semaphore,
+    /// One permit for each call that may wait for a person: a quarter of the slots, so that questions that nobody
+    /// answers leave room for calls.
+    pub(crate) questions: Arc<Semaphore>,
     /// One permit for each component that may be compiled at the same time.
     pub(crate) compilers: Arc<Semaphore>,
 }
@@ -87,6 +90,7 @@ impl Engine {
             wasmtime,
             linker,
             slots: Semaphore::new(calls as usize),
+            questions: Arc::new(Semaphore::new((calls as usize / 4).max(1))),
             compilers: Arc::new(Semaphore::new(compilers)),
         })
     }

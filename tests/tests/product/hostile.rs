@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use holster_core::{CallError, Failure, Host, Outcome};
+use holster_core::{
+    Answer, Answering, CallError, CallProgress, Failure, Host, LogMessage, Outcome, Question,
+    Session,
+};
 use holster_runtime::{HostVisit, Leak, LeakPlace};
 use holster_tests::loopback_api::{LoopbackApi, Script};
 use holster_tests::{Fixture, call, component, structured};
@@ -341,4 +344,54 @@ async fn a_guests_own_authorization_and_cookies_are_its_own_text() {
     assert_eq!(requests[0].headers["cookie"], "a=b");
     assert_eq!(requests[0].headers["host"], sink.address().to_string());
     assert!(!format!("{requests:?}").contains(SECRET));
+}
+
+/// Hears a tool, and keeps all of it.
+#[derive(Debug, Default)]
+struct Listener(Mutex<String>);
+
+impl Listener {
+    fn hear(&self, said: impl std::fmt::Debug) {
+        write!(self.0.lock().unwrap(), "{said:?}").unwrap();
+    }
+}
+
+impl Session for Listener {
+    fn log(&self, message: LogMessage) {
+        self.hear(message);
+    }
+
+    fn progress(&self, progress: CallProgress) {
+        self.hear(progress);
+    }
+
+    fn ask(&self, question: Question) -> Answering {
+        self.hear(question);
+        Box::pin(async { Ok(Answer::Decline) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_echoes_is_withheld_from_who_listens() {
+    for form in [str::to_owned as Form, |token| STANDARD.encode(token)] {
+        let api = LoopbackApi::start().await.unwrap();
+        api.script("/echo", Script::Token { form, piece: 1000 });
+        let fixture = fixture(&api, "https://sink.example");
+        let host = ready(&fixture).await;
+        for (mouth, place) in [
+            ("log", LeakPlace::LogMessage),
+            ("progress", LeakPlace::Progress),
+            ("question", LeakPlace::Question),
+        ] {
+            let listener = Arc::new(Listener::default());
+            let mut whisper = call("whisper", json!({ "mouth": mouth }));
+            whisper.session = Some(Arc::clone(&listener) as _);
+            let (error, _) = failed(host.call(whisper).await);
+            assert!(
+                matches!(&error, CallError::LeakedSecret(leak) if leak.place == place),
+                "{mouth}: {error:?}"
+            );
+            assert_eq!(*listener.0.lock().unwrap(), "", "{mouth}");
+        }
+    }
 }

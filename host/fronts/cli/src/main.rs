@@ -12,6 +12,7 @@ mod pages;
 mod print;
 mod progress;
 mod prompt;
+mod session;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
