@@ -116,11 +116,20 @@ fn suites(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<(&'static 
         .env("HOLSTER_COMPONENTS", workspace.plugin_directory())
         .env("HOLSTER_FRAMEWORKS", workspace.frameworks());
 
+    let mut conformance = toolchain
+        .node
+        .npm(&workspace.root().join(setup::MCP_CONFORMANCE))?;
+    conformance
+        .args(["test", "--silent"])
+        .env("HOLSTER", workspace.program("holster"))
+        .env("HOLSTER_GUESTS", workspace.guest_directory());
+
     Ok(vec![
         ("the workspace, in Rust", rust),
         ("the JavaScript SDK", javascript),
         ("the Python SDK", python),
         ("the frameworks for agents", frameworks),
+        ("the conformance suite of MCP", conformance),
     ])
 }
 
