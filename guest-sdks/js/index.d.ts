@@ -45,11 +45,34 @@ export interface Context {
   readonly thread: string;
   /** The profile whose accounts serve the call, such as `work`. */
   readonly profile: string;
-  /** When the host will end the call. */
+  /** When the host will end the call; later by the time for which a person is asked. */
   readonly deadline: Date;
   /** How long that is from now, in milliseconds; 0 if it is overdue. */
   readonly timeLeft: number;
+  /** Writes a message for the client's log, of at most 8 KiB. It holds no secret. */
+  log(level: Level, message: string): void;
+  /**
+   * Says how far the call is, in whatever unit, and what it does, in at most 1 KiB of words. `done` grows from one report
+   * to the next; ten a second are enough.
+   */
+  progress(done: number, total?: number, message?: string): void;
+  /**
+   * Asks the person that the call acts for, and waits; the time of the call stands still meanwhile.
+   *
+   * `message` says what is asked and why. `form` is an object of strings, numbers, booleans, choices, or lists of choices.
+   * Never ask for a password, a token or any other secret: those are accounts, which a person connects on a page of the
+   * host. What a person answers grants nothing.
+   *
+   * @throws {AskError}
+   */
+  ask<Form extends Schema>(message: string, form: Form): Answer<Value<Form>>;
 }
+
+/** How much a message matters (RFC 5424). */
+export type Level = 'debug' | 'info' | 'notice' | 'warning' | 'error' | 'critical' | 'alert' | 'emergency';
+
+/** What a person did with a question: they answered, do not want to, or closed it without a choice. */
+export type Answer<Content> = { action: 'accept'; content: Content } | { action: 'decline' } | { action: 'cancel' };
 
 interface About {
   /** Unique within the component. 1 to 64 characters of `A-Z a-z 0-9 _ -`. */
@@ -102,6 +125,8 @@ export class Output {
   audio(data: Uint8Array, mimeType: string): this;
   /** Adds a link that the client may follow by itself. `uri` is absolute. */
   link(link: { uri: string; name: string; description?: string; mimeType?: string }): this;
+  /** Adds a resource, whole: a text, or raw bytes. `uri` is absolute; the client need not be able to fetch it. */
+  resource(resource: { uri: string; contents: string | Uint8Array; mimeType?: string }): this;
 }
 
 /** The accounts of the caller's profile. */
@@ -188,5 +213,16 @@ export class Failed extends ToolError {
 export class AuthError extends ToolError {
   readonly reason: 'not-declared' | 'unavailable' | 'unsupported';
   /** The provider that was not declared, or what happened. */
+  readonly detail: string;
+}
+
+/** Why there is no answer to a question. */
+export class AskError extends ToolError {
+  /**
+   * `unsupported`: nobody can be asked. `invalid`: the question is not as it has to be. `too-many`: the call, or the host,
+   * has too many. `unanswered`: no answer came in time, or none that fits.
+   */
+  readonly reason: 'unsupported' | 'invalid' | 'too-many' | 'unanswered';
+  /** What happened. */
   readonly detail: string;
 }

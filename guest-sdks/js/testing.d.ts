@@ -16,6 +16,8 @@ export interface TestHost {
   accounts?: Record<string, TestAccount>;
   settings?: Record<string, string>;
   profile?: string;
+  /** Stands for the person: gets the message of a question, and gives what is entered, or nothing to decline. */
+  answer?: (message: string) => object | undefined;
 }
 
 /** Runs `work` with the accounts and settings of a test. One at a time. */
@@ -24,7 +26,11 @@ export function withHost<T>(host: TestHost, work: () => T | Promise<T>): Promise
 export type Content =
   | { tag: 'text' | 'structured'; val: string }
   | { tag: 'image' | 'audio'; val: { data: Uint8Array; mimeType: string } }
-  | { tag: 'resource-link'; val: { uri: string; name: string; description?: string; mimeType?: string } };
+  | { tag: 'resource-link'; val: { uri: string; name: string; description?: string; mimeType?: string } }
+  | {
+      tag: 'embedded-resource';
+      val: { uri: string; mimeType?: string; contents: { tag: 'text'; val: string } | { tag: 'blob'; val: Uint8Array } };
+    };
 
 /**
  * Calls one of the tools that a module exports, as a host does.

@@ -22,6 +22,8 @@ mod hostile;
 mod limits;
 #[path = "product/mcp.rs"]
 mod mcp;
+#[path = "product/mcp_session.rs"]
+mod mcp_session;
 #[path = "product/page.rs"]
 mod page;
 #[path = "product/parity.rs"]

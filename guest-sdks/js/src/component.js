@@ -3,6 +3,7 @@
 import { content, refusal } from './answer.js';
 import { InvalidArguments } from './errors.js';
 import { complete } from './schema.js';
+import * as session from './session.js';
 
 /** @typedef {import('./tool.js').Tool} Tool */
 /** @typedef {import('holster:plugin/tool@0.1.0').CallContext} CallContext */
@@ -79,13 +80,25 @@ function parsed(input, args) {
 
 /** @param {CallContext} context @returns {import('./tool.js').Context} */
 function contextOf({ thread, profile, deadline }) {
-  const end = Number(deadline);
+  let end = Number(deadline);
   return {
     thread,
     profile,
-    deadline: new Date(end),
+    get deadline() {
+      return new Date(end);
+    },
     get timeLeft() {
       return Math.max(0, end - Date.now());
+    },
+    log: session.log,
+    progress: session.progress,
+    ask(message, form) {
+      const start = Date.now();
+      try {
+        return session.ask(message, form);
+      } finally {
+        end += Date.now() - start;
+      }
     },
   };
 }

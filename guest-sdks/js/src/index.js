@@ -5,4 +5,5 @@ export * as auth from './auth.js';
 export * as config from './config.js';
 export { AuthError, Failed, InvalidArguments, RateLimited, ToolError, Unauthorised, Unavailable } from './errors.js';
 export { Output } from './output.js';
+export { AskError } from './session.js';
 export { tool } from './tool.js';

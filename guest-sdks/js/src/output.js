@@ -28,6 +28,15 @@ export class Output {
     return this.#and({ tag: 'resource-link', val: link });
   }
 
+  /** @param {{ uri: string, contents: string | Uint8Array, mimeType?: string }} resource */
+  resource({ uri, contents, mimeType }) {
+    const held =
+      typeof contents === 'string'
+        ? { tag: /** @type {const} */ ('text'), val: contents }
+        : { tag: /** @type {const} */ ('blob'), val: contents };
+    return this.#and({ tag: 'embedded-resource', val: { uri, mimeType, contents: held } });
+  }
+
   /** @param {Content} content */
   #and(content) {
     this.content.push(content);

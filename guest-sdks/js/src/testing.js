@@ -4,8 +4,13 @@ import { exportTools } from './component.js';
 import { setHost } from './host/outside.js';
 
 /** @param {import('../testing.js').TestHost} host @param {() => unknown} work */
-export async function withHost({ accounts = {}, settings = {}, profile = 'test' }, work) {
+export async function withHost({ accounts = {}, settings = {}, profile = 'test', answer }, work) {
   setHost({
+    askPerson(message) {
+      if (!answer) throw { payload: { tag: 'unsupported', val: 'this test answers no questions; give it an `answer`' } };
+      const entered = answer(message);
+      return entered ? { tag: 'accept', val: JSON.stringify(entered) } : { tag: 'decline' };
+    },
     getCredential(provider) {
       const account = accounts[provider];
       if (!account) throw { payload: { tag: 'not-declared', val: provider } };

@@ -7,7 +7,13 @@ import { canonical } from './schema.js';
 
 /** @typedef {import('./schema.js').Schema} Schema */
 /** @typedef {import('holster:plugin/tool@0.1.0').ToolDefinition} ToolDefinition */
-/** @typedef {{ thread: string, profile: string, deadline: Date, timeLeft: number }} Context */
+/**
+ * @typedef {{
+ *   readonly thread: string, readonly profile: string, readonly deadline: Date, readonly timeLeft: number,
+ *   log: typeof import('./session.js').log, progress: typeof import('./session.js').progress,
+ *   ask: typeof import('./session.js').ask,
+ * }} Context
+ */
 /** @typedef {(args: any, context: Context) => unknown} Run */
 
 /**

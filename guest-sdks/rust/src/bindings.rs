@@ -26,6 +26,8 @@ wit_bindgen::generate!({
         "holster:plugin/tool@0.1.0/tool-definition": [#[derive(PartialEq)]],
         "holster:plugin/tool@0.1.0/tool-error": [#[derive(PartialEq)]],
         "holster:plugin/tool@0.1.0/tool-output": [#[derive(PartialEq)]],
+        "holster:plugin/tool@0.1.0/embedded-resource": [#[derive(PartialEq)]],
+        "holster:plugin/tool@0.1.0/resource-contents": [#[derive(PartialEq)]],
         "holster:plugin/auth@0.1.0/auth-error": [#[derive(PartialEq)]],
         "holster:plugin/auth@0.1.0/auth-header": [#[derive(PartialEq)]],
     },

@@ -4,7 +4,7 @@ use crate::Context;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Context {
-    /// The time until the host ends the call; zero if that is overdue.
+    /// The time until the host ends the call, less any for which a person was asked; zero if that is overdue.
     #[must_use]
     pub fn time_left(&self) -> Duration {
         let now = SystemTime::now()

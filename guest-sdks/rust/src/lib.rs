@@ -23,6 +23,7 @@ mod export;
 pub mod http;
 pub mod output;
 mod schema;
+pub mod session;
 
 pub use bindings::exports::holster::plugin::tool::{
     Behaviour, CallContext as Context, Requirement, ToolDefinition, ToolError,

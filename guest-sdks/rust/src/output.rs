@@ -3,7 +3,7 @@
 //! A function that returns [`Output`] decides on every piece of content itself, and has no output schema.
 
 pub use crate::bindings::exports::holster::plugin::tool::{
-    Content, Media, ResourceLink, ToolOutput as Output,
+    Content, EmbeddedResource, Media, ResourceContents, ResourceLink, ToolOutput as Output,
 };
 
 impl Output {
@@ -45,6 +45,21 @@ impl Output {
             name,
             description: None,
             mime_type: None,
+        }))
+    }
+
+    /// Adds a resource as a text, such as a `text/markdown`. `uri` is absolute; the client need not be able to fetch it.
+    #[must_use]
+    pub fn and_resource(
+        self,
+        uri: impl Into<String>,
+        mime_type: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        self.and(Content::EmbeddedResource(EmbeddedResource {
+            uri: uri.into(),
+            mime_type: Some(mime_type.into()),
+            contents: ResourceContents::Text(text.into()),
         }))
     }
 

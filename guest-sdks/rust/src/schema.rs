@@ -179,6 +179,15 @@ pub(crate) fn of_output<T: JsonSchema>() -> Schema {
     schema
 }
 
+/// The schema of what a person is asked, as text.
+pub(crate) fn of_form<T: JsonSchema>() -> String {
+    let mut generator = generator(SchemaSettings::for_deserialize);
+    let mut schema = of::<T>(&mut generator);
+    canonicalise(&mut schema);
+    add_definitions(&mut schema, &mut generator);
+    schema.to_value().to_string()
+}
+
 /// The schema of `{"result": …}`.
 pub(crate) fn wrapped(mut inner: Schema) -> Schema {
     let definitions = inner.remove("$defs");

@@ -1,9 +1,10 @@
 //! A call, and how it may end. Fronts build the one and translate the other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use holster_broker::{BrokerError, Unmet};
-use holster_runtime::{CallError, HostVisit, ToolOutput};
+use holster_runtime::{CallError, HostVisit, Session, ToolOutput};
 use holster_types::{
     ComponentHash, ComponentName, ProfileName, ProviderId, TenantId, ThreadId, ToolName,
 };
@@ -24,6 +25,8 @@ pub struct Call {
     pub tool: ToolName,
     /// What it is called with.
     pub arguments: Map<String, Value>,
+    /// Who hears the tool while it runs, and can be asked. `None`: nobody.
+    pub session: Option<Arc<dyn Session>>,
 }
 
 impl Call {
@@ -36,6 +39,7 @@ impl Call {
             profile: None,
             tool,
             arguments,
+            session: None,
         }
     }
 }

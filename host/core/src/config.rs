@@ -107,7 +107,7 @@ pub struct EngineConfig {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// Wall time of a call in milliseconds. Default 30,000, at most 600,000.
+    /// Wall time of a call in milliseconds, less the time for which a person is asked. Default 30,000, at most 600,000.
     #[schemars(range(min = 1, max = 600_000))]
     pub time_ms: Option<u64>,
     /// Linear memory in bytes. Default 134,217,728 (128 MiB), at most 536,870,912.
@@ -128,7 +128,8 @@ pub struct LimitsConfig {
     /// Bytes of all response bodies. Default 33,554,432, at most 268,435,456.
     #[schemars(range(min = 1, max = 268_435_456))]
     pub response_bytes: Option<u64>,
-    /// Bytes that the guest may print into the log. Default 65,536, at most 1,048,576.
+    /// Bytes that the guest may print into the log, and as many again of messages for the client. Default 65,536, at most
+    /// 1,048,576.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub log_bytes: Option<u64>,
     /// Calls of the `auth` interface. Default 10,000, at most 1,000,000.

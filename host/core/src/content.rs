@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use holster_runtime::{Content, ToolOutput};
+use holster_runtime::{Content, ResourceContents, ToolOutput};
 use serde_json::{Value, json};
 
 /// An answer's items in their order, each with its `type`, as MCP spells them; bytes in base64.
@@ -24,6 +24,17 @@ pub fn content_to_json(output: &ToolOutput) -> Value {
         } => json!({
             "type": "resource_link", "uri": uri, "name": name, "description": description, "mimeType": mime_type,
         }),
+        Content::Resource {
+            uri,
+            mime_type,
+            contents,
+        } => {
+            let (held, contents) = match contents {
+                ResourceContents::Text(text) => ("text", text.clone()),
+                ResourceContents::Blob(bytes) => ("blob", STANDARD.encode(bytes)),
+            };
+            json!({ "type": "resource", "resource": { "uri": uri, "mimeType": mime_type, held: contents } })
+        }
     };
     output.content.iter().map(item).collect()
 }

@@ -320,6 +320,7 @@ impl Host {
             grants,
             granted_to: tool.hash(),
             sandbox: &admitted.sandbox,
+            session: call.session.clone(),
         };
         Ok(self.runtime.call(&component, invocation).await)
     }

@@ -27,7 +27,9 @@ pub use host::{Host, HostError, open_broker, open_runtime};
 
 pub use holster_broker as broker;
 pub use holster_runtime::{
-    Behaviour, CacheEntry, CacheError, CacheVerdict, CallError, CodeCache, Content, HostVisit,
-    Limits, Progress, Runtime, RuntimeError, ToolDefinition, ToolError, ToolOutput, inspect,
+    Answer, Answering, Behaviour, CacheEntry, CacheError, CacheVerdict, CallError, CallProgress,
+    Choice, CodeCache, Content, Form, Format, HostVisit, Kind, Limits, LogLevel, LogMessage,
+    Progress, Property, QUESTION_TIME, Question, ResourceContents, Runtime, RuntimeError, Session,
+    ToolDefinition, ToolError, ToolOutput, Unanswered, inspect,
 };
 pub use holster_types as types;

@@ -20,3 +20,4 @@ wasmtime::component::bindgen!({
 
 pub use exports::holster::plugin::tool as wit_tool;
 pub use holster::plugin::auth as wit_auth;
+pub use holster::plugin::session as wit_session;

@@ -18,6 +18,7 @@ use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
+use crate::session::{CallSession, Session};
 use crate::spares::Used;
 use crate::state::{CallState, Refused};
 use crate::tool::{InvalidOutput, ToolError, ToolOutput};
@@ -61,6 +62,8 @@ pub struct Invocation<'a> {
     pub granted_to: ComponentHash,
     /// What the component may do.
     pub sandbox: &'a Sandbox,
+    /// Who hears the guest while it runs, and can be asked. `None`: nobody.
+    pub session: Option<Arc<dyn Session>>,
 }
 
 /// A request that a guest sent, or tried to send.
@@ -162,6 +165,7 @@ impl Runtime {
             grants,
             granted_to,
             sandbox,
+            session,
         } = invocation;
         if granted_to != *component.hash() {
             return Err(CallError::OtherComponent);
@@ -175,6 +179,8 @@ impl Runtime {
             })
             .collect();
         let watch = LeakWatch::new(grants, &self.needles);
+        let session = session
+            .map(|session| CallSession::new(session, &watch, limits, &self.engine.questions));
         let context = wit_tool::CallContext {
             thread: context.thread.to_string(),
             profile: context.profile.to_string(),
@@ -183,6 +189,7 @@ impl Runtime {
         let mut instance = self
             .instance(component, tool, &watch, sandbox, visits, place)
             .await;
+        instance.store.data_mut().session = session;
         let answer = within(&mut instance.store, limits, async |store| {
             let plugin = match instance.plugin {
                 Some(made) => made,
@@ -328,10 +335,20 @@ async fn within<T>(
     limits: &Limits,
     guest: impl AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
-    match tokio::time::timeout(limits.time, guest(store)).await {
-        Err(_) => Err(CallError::TimedOut(limits.time)),
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(explain(&error, store.data(), limits)),
+    let clock = store.data().session.as_ref().map(CallSession::clock);
+    let guest = guest(store);
+    let ended = match clock {
+        None => tokio::time::timeout(limits.time, guest).await.ok(),
+        Some(clock) => tokio::select! {
+            biased;
+            ended = guest => Some(ended),
+            () = clock.over() => None,
+        },
+    };
+    match ended {
+        None => Err(CallError::TimedOut(limits.time)),
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(explain(&error, store.data(), limits)),
     }
 }
 

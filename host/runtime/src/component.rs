@@ -8,6 +8,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 /// The interfaces that a component may import, without version: the world `plugin` of `wit/world.wit`.
 pub const WORLD_IMPORTS: &[&str] = &[
     "holster:plugin/auth",
+    "holster:plugin/session",
     "wasi:config/store",
     "wasi:http/types",
     "wasi:http/outgoing-handler",
@@ -215,12 +216,10 @@ mod tests {
                     .split_once('@')
                     .map_or(import, |(interface, _)| interface)
             })
-            .map(|interface| {
-                if interface == "auth" {
-                    "holster:plugin/auth"
-                } else {
-                    interface
-                }
+            .map(|interface| match interface {
+                "auth" => "holster:plugin/auth",
+                "session" => "holster:plugin/session",
+                other => other,
             })
             .collect();
         assert_eq!(written, WORLD_IMPORTS);

@@ -66,6 +66,9 @@ pub(crate) struct Engine {
     pub(crate) slots: Arc<Semaphore>,
     /// One permit for each instance that may wait for a call.
     pub(crate) spare_slots: Arc<Semaphore>,
+    /// One permit for each call that may wait for a person: a quarter of the slots, so that questions that nobody
+    /// answers leave room for calls.
+    pub(crate) questions: Arc<Semaphore>,
     /// One permit for each component that may be compiled at the same time.
     pub(crate) compilers: Arc<Semaphore>,
 }
@@ -91,6 +94,7 @@ impl Engine {
             linker,
             slots: Arc::new(Semaphore::new(calls as usize)),
             spare_slots: Arc::new(Semaphore::new(SPARES as usize)),
+            questions: Arc::new(Semaphore::new((calls as usize / 4).max(1))),
             compilers: Arc::new(Semaphore::new(compilers)),
         })
     }

@@ -51,6 +51,12 @@ pub enum LeakPlace {
     StandardOutput,
     /// What the guest prints as errors.
     StandardError,
+    /// A message for the client's log.
+    LogMessage,
+    /// The words of a progress report.
+    Progress,
+    /// What a person is asked.
+    Question,
     /// The method, the host, the path or the query of a request.
     RequestLine,
     /// A header or a trailer of a request.
@@ -66,6 +72,9 @@ impl fmt::Display for LeakPlace {
             Self::Error => "the tool's error",
             Self::StandardOutput => "the tool's standard output",
             Self::StandardError => "the tool's standard error",
+            Self::LogMessage => "a log message of the tool",
+            Self::Progress => "a progress report of the tool",
+            Self::Question => "a question of the tool",
             Self::RequestLine => "the method or URL of a request of the tool",
             Self::RequestHeader => "a header of a request of the tool",
             Self::RequestBody => "the body of a request of the tool",
@@ -126,6 +135,14 @@ impl LeakWatch {
                     for text in [&link.description, &link.mime_type].into_iter().flatten() {
                         here(text.as_bytes());
                     }
+                }
+                wit_tool::Content::EmbeddedResource(resource) => {
+                    here(resource.uri.as_bytes());
+                    here(resource.mime_type.as_deref().unwrap_or_default().as_bytes());
+                    match &resource.contents {
+                        wit_tool::ResourceContents::Text(text) => here(text.as_bytes()),
+                        wit_tool::ResourceContents::Blob(bytes) => here(bytes),
+                    };
                 }
             }
         }

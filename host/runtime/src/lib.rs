@@ -18,6 +18,7 @@ mod leak;
 mod limits;
 mod loaded;
 mod sealing;
+mod session;
 mod spares;
 mod state;
 mod tool;
@@ -29,7 +30,13 @@ pub use engine::{EngineSettings, RuntimeError};
 pub use leak::{Leak, LeakPlace};
 pub use limits::{LimitError, Limits};
 pub use loaded::{LoadError, LoadedComponent, Progress};
-pub use tool::{Behaviour, Content, InvalidTool, ToolDefinition, ToolError, ToolOutput};
+pub use session::{
+    Answer, Answering, CallProgress, Choice, Form, Format, Items, Kind, LogLevel, LogMessage,
+    Property, QUESTION_TIME, Question, Session, Unanswered,
+};
+pub use tool::{
+    Behaviour, Content, InvalidTool, ResourceContents, ToolDefinition, ToolError, ToolOutput,
+};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ const MIB: u64 = 1 << 20;
 /// The limits of one call. The defaults fit a Python guest, which needs the most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall time, host I/O included. Default 30 s, ceiling 10 min.
+    /// Wall time, host I/O included, but not the time for which a person is asked. Default 30 s, ceiling 10 min.
     pub time: Duration,
     /// Linear memory in bytes, over all memories of the instance. Default 128 MiB, ceiling 512 MiB.
     pub memory_bytes: u64,
@@ -24,7 +24,8 @@ pub struct Limits {
     pub request_bytes: u64,
     /// Bytes of the bodies of all answers to them. Default 32 MiB, ceiling 256 MiB.
     pub response_bytes: u64,
-    /// Bytes of standard output and error that reach the log; the rest is dropped. Default 64 KiB, ceiling 1 MiB.
+    /// Bytes of standard output and error that reach the log, and as many again of messages for the client; the rest is
+    /// dropped. Default 64 KiB, ceiling 1 MiB.
     pub log_bytes: u64,
     /// Calls of the `auth` interface. Default 10,000, ceiling 1,000,000.
     pub host_calls: u32,

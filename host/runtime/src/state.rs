@@ -9,7 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::bindings::wit_auth;
+use crate::bindings::{wit_auth, wit_session};
 use crate::call::Sandbox;
 use crate::egress::{CallEgress, Egress, Visits};
 use crate::engine::{CORE_INSTANCES, MEMORIES, TABLES};
@@ -17,6 +17,7 @@ use crate::guest_log::GuestLog;
 use crate::leak::{LeakWatch, NeedleCache};
 use crate::limits::Limits;
 use crate::sealing::Sealed;
+use crate::session::CallSession;
 
 /// Resources (streams, requests, credentials) that a call may hold at the same time.
 const RESOURCES: usize = 10_000;
@@ -30,6 +31,8 @@ pub(crate) struct CallState {
     egress: CallEgress,
     config: WasiConfigVariables,
     pub(crate) grants: Arc<[Sealed]>,
+    /// `None` where nobody listens.
+    pub(crate) session: Option<CallSession>,
     pub(crate) host_calls_left: u32,
     pub(crate) limiter: Limiter,
 }
@@ -138,6 +141,7 @@ impl CallState {
             egress,
             config,
             grants: Arc::clone(watch.grants()),
+            session: None,
             host_calls_left: limits.host_calls,
             limiter: Limiter::new(limits),
         }
@@ -181,6 +185,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
         WasiConfig::from(&state.config)
     })?;
     wit_auth::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
+    wit_session::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -289,6 +289,15 @@ pub enum Content {
         /// The media type.
         mime_type: String,
     },
+    /// A resource, whole.
+    Resource {
+        /// An absolute URI.
+        uri: String,
+        /// The media type.
+        mime_type: Option<String>,
+        /// What it holds.
+        contents: ResourceContents,
+    },
     /// Something the client may fetch by itself.
     ResourceLink {
         /// An absolute URI.
@@ -300,6 +309,15 @@ pub enum Content {
         /// The media type.
         mime_type: Option<String>,
     },
+}
+
+/// What a resource holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResourceContents {
+    /// Text.
+    Text(String),
+    /// Raw bytes.
+    Blob(Vec<u8>),
 }
 
 /// Why a guest's answer is not one.
@@ -346,6 +364,13 @@ fn size_of(content: &wit::Content) -> usize {
         wit::Content::ResourceLink(link) => {
             link.uri.len() + link.name.len() + text(&link.description) + text(&link.mime_type)
         }
+        wit::Content::EmbeddedResource(resource) => {
+            let held = match &resource.contents {
+                wit::ResourceContents::Text(text) => text.len(),
+                wit::ResourceContents::Blob(bytes) => bytes.len(),
+            };
+            resource.uri.len() + text(&resource.mime_type) + held
+        }
     }
 }
 
@@ -370,6 +395,14 @@ impl Content {
                 name: link.name,
                 description: link.description,
                 mime_type: link.mime_type,
+            },
+            wit::Content::EmbeddedResource(resource) => Content::Resource {
+                uri: resource.uri,
+                mime_type: resource.mime_type,
+                contents: match resource.contents {
+                    wit::ResourceContents::Text(text) => ResourceContents::Text(text),
+                    wit::ResourceContents::Blob(bytes) => ResourceContents::Blob(bytes),
+                },
             },
         })
     }

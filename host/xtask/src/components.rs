@@ -47,6 +47,10 @@ const COMPONENTS: &[Component] = &[
         language: Language::Rust,
     },
     Component {
+        source: "tests/guests/mcp-conformance",
+        language: Language::Rust,
+    },
+    Component {
         source: "tests/guests/parity-js",
         language: Language::JavaScript,
     },

@@ -28,8 +28,11 @@ pub(crate) const JAVASCRIPT_SDK: &str = "guest-sdks/js";
 /// The package that every Python tool imports.
 pub(crate) const PYTHON_SDK: &str = "guest-sdks/python";
 
-/// The npm packages that the tests run: a real identity provider, and what drives a real browser.
-const TEST_PACKAGES: [&str; 2] = ["tests/identity-provider", "tests/browser"];
+/// The official conformance suite of MCP, as a test.
+pub(crate) const MCP_CONFORMANCE: &str = "tests/mcp-conformance";
+
+/// The npm packages that the tests run: a real identity provider, what drives a real browser, the suite.
+const TEST_PACKAGES: [&str; 3] = ["tests/identity-provider", "tests/browser", MCP_CONFORMANCE];
 
 /// The tests of the examples for agents' frameworks, with the packages that those need.
 pub(crate) const FRAMEWORKS: &str = "tests/frameworks";

@@ -127,6 +127,13 @@ fn suites(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<(&'static 
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HOLSTER", workspace.program("holster"))
         .env("HOLSTER_COMPONENTS", workspace.plugin_directory());
+    let mut conformance = toolchain
+        .node
+        .npm(&workspace.root().join(setup::MCP_CONFORMANCE))?;
+    conformance
+        .args(["test", "--silent"])
+        .env("HOLSTER", workspace.program("holster"))
+        .env("HOLSTER_GUESTS", workspace.guest_directory());
 
     Ok(vec![
         ("the workspace, in Rust", rust),
@@ -134,6 +141,7 @@ fn suites(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<(&'static 
         ("the Python SDK", python),
         ("the frameworks for agents", frameworks),
         ("the description of the REST API", description),
+        ("the conformance suite of MCP", conformance),
     ])
 }
 

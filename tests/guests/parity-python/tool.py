@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NoReturn
 
 from holster_sdk import (
     Account,
+    Context,
     Failed,
     InvalidArguments,
     Param,
@@ -15,6 +16,7 @@ from holster_sdk import (
     auth,
     config,
     http,
+    session,
     tool,
 )
 
@@ -146,6 +148,38 @@ def fetch() -> Caller:
             raise Unauthorised("slack")
         case status:
             return Caller(status)
+
+
+@dataclass
+class Visit:
+    name: Annotated[str, Param("Who comes.")]
+    guests: Annotated[int | None, Param("How many they are.", minimum=0)]
+    meal: Annotated[Literal["fish", "greens"], Param("What they eat.")]
+
+
+@dataclass
+class Invitation:
+    ended: Annotated[str, Param("How it ended.")]
+    who: Annotated[str | None, Param("Who comes, and to what.")] = None
+
+
+@tool
+def invite(context: Context) -> Invitation:
+    """Asks who comes to dinner."""
+    context.log("info", "it begins: é€😀")
+    context.progress(1, 2.5, "asking")
+    try:
+        answer = context.ask("Who comes to dinner?", Visit)
+    except session.Unsupported as error:
+        return Invitation(error.reason)
+    finally:
+        context.progress(2)
+        context.log("warning", "it ends")
+    if answer.content is None:
+        return Invitation(answer.action)
+    visit = answer.content
+    guests = "nobody" if visit.guests is None else visit.guests
+    return Invitation(answer.action, f"{visit.name} with {guests} for {visit.meal}")
 
 
 @tool

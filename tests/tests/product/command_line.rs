@@ -332,3 +332,24 @@ fn files_that_are_not_served_are_told_of_beside_the_format() {
     assert!(serde_json::from_str::<Value>(&printed).is_ok(), "{printed}");
     assert!(told.contains("broken.wasm is not served"), "{told}");
 }
+
+#[test]
+fn what_a_tool_says_goes_to_standard_error_and_its_answer_stays_apart() {
+    let fixture = fixture();
+    let output = fixture.holster(&["--json", "call", "invite"]);
+    let (stdout, stderr) = texts(&output);
+    let answer: Value = serde_json::from_str(&stdout).unwrap();
+    // There is no terminal to ask at.
+    assert_eq!(
+        answer["content"][0]["value"]["ended"], "unsupported",
+        "{stdout}"
+    );
+    for line in [
+        "info: it begins: é€😀\n",
+        "progress: 1 of 2.5 asking\n",
+        "progress: 2\n",
+        "warning: it ends\n",
+    ] {
+        assert!(stderr.contains(line), "{stderr}");
+    }
+}

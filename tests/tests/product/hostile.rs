@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use holster_core::{CallError, Failure, Host, Outcome};
+use holster_core::{
+    Answer, Answering, CallError, CallProgress, Failure, Host, LogMessage, Outcome, Question,
+    Session,
+};
 use holster_runtime::{HostVisit, Leak, LeakPlace};
-use holster_tests::loopback_api::{Answer, LoopbackApi, Script};
+use holster_tests::loopback_api::{Answer as ApiAnswer, LoopbackApi, Script};
 use holster_tests::{Fixture, call, component, structured};
 use http::StatusCode;
 use serde_json::json;
@@ -351,7 +354,7 @@ async fn a_secret_goes_into_the_query_only_where_its_provider_takes_it_there() {
         LoopbackApi::start().await.unwrap(),
         LoopbackApi::start().await.unwrap(),
     );
-    api.script("/search", Script::Answer(Answer::status(StatusCode::OK)));
+    api.script("/search", Script::Answer(ApiAnswer::status(StatusCode::OK)));
     let installed = fixture(&api, &sink.url());
     let host = ready(&installed).await;
     for (name, elsewhere, hop, sent) in [
@@ -391,7 +394,7 @@ async fn a_call_sends_as_much_as_its_limits_allow_and_no_more() {
         ),
     ] {
         let api = LoopbackApi::start().await.unwrap();
-        api.script("/ask", Script::Answer(Answer::status(StatusCode::OK)));
+        api.script("/ask", Script::Answer(ApiAnswer::status(StatusCode::OK)));
         let installed = fixture(&api, "https://evil.example");
         let file = installed.path("holster.toml");
         let text = std::fs::read_to_string(&file).unwrap();
@@ -404,5 +407,55 @@ async fn a_call_sends_as_much_as_its_limits_allow_and_no_more() {
         assert_eq!(hops.len(), sent + 1, "{limits}: {hops:?}");
         assert!(hops[..sent].iter().all(|hop| hop == "200"), "{hops:?}");
         assert_ne!(hops[sent], "200");
+    }
+}
+
+/// Hears a tool, and keeps all of it.
+#[derive(Debug, Default)]
+struct Listener(Mutex<String>);
+
+impl Listener {
+    fn hear(&self, said: impl std::fmt::Debug) {
+        write!(self.0.lock().unwrap(), "{said:?}").unwrap();
+    }
+}
+
+impl Session for Listener {
+    fn log(&self, message: LogMessage) {
+        self.hear(message);
+    }
+
+    fn progress(&self, progress: CallProgress) {
+        self.hear(progress);
+    }
+
+    fn ask(&self, question: Question) -> Answering {
+        self.hear(question);
+        Box::pin(async { Ok(Answer::Decline) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_api_echoes_is_withheld_from_who_listens() {
+    for form in [str::to_owned as Form, |token| STANDARD.encode(token)] {
+        let api = LoopbackApi::start().await.unwrap();
+        api.script("/echo", Script::Token { form, piece: 1000 });
+        let fixture = fixture(&api, "https://sink.example");
+        let host = ready(&fixture).await;
+        for (mouth, place) in [
+            ("log", LeakPlace::LogMessage),
+            ("progress", LeakPlace::Progress),
+            ("question", LeakPlace::Question),
+        ] {
+            let listener = Arc::new(Listener::default());
+            let mut whisper = call("whisper", json!({ "mouth": mouth }));
+            whisper.session = Some(Arc::clone(&listener) as _);
+            let (error, _) = failed(host.call(whisper).await);
+            assert!(
+                matches!(&error, CallError::LeakedSecret(leak) if leak.place == place),
+                "{mouth}: {error:?}"
+            );
+            assert_eq!(*listener.0.lock().unwrap(), "", "{mouth}");
+        }
     }
 }

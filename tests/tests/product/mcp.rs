@@ -69,7 +69,10 @@ fn every_version_lists_and_calls() {
         let mut client = McpClient::start(&fixture, &[], version, json!({}));
         let tools = client.tools();
         let names: Vec<_> = tools.iter().map(|tool| tool["name"].clone()).collect();
-        assert_eq!(names, ["account", "fail", "fetch", "misuse", "report"]);
+        assert_eq!(
+            names,
+            ["account", "fail", "fetch", "invite", "misuse", "report"]
+        );
         let listed = tools.iter().find(|tool| tool["name"] == "report").unwrap();
         assert_eq!(
             listed["annotations"],
@@ -185,7 +188,7 @@ fn a_component_that_comes_later_is_announced_once_it_can_be_called() {
     for version in VERSIONS {
         let fixture = parity();
         let mut client = McpClient::start(&fixture, &[], version, json!({}));
-        assert_eq!(client.tools().len(), 5);
+        assert_eq!(client.tools().len(), 6);
         if version == Protocol::V2026_07_28 {
             let wanted = json!({ "notifications": { "toolsListChanged": true } });
             client.begin("subscriptions/listen", wanted);

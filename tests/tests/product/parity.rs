@@ -2,10 +2,15 @@
 //!
 //! A further language joins by one line in [`LANGUAGES`].
 
+use std::sync::{Arc, Mutex};
+
 use holster_core::types::{ProfileName, ToolName};
-use holster_core::{Call, CallError, Failure, Outcome, ToolError};
+use holster_core::{
+    Answer, Answering, Call, CallError, CallProgress, Failure, LogMessage, Outcome, Question,
+    Session, ToolError, Unanswered,
+};
 use holster_tests::loopback_api::LoopbackApi;
-use holster_tests::{Fixture, component};
+use holster_tests::{Fixture, component, structured};
 use serde_json::{Value, json};
 
 /// The component of each language, built from the same description.
@@ -175,6 +180,38 @@ enum Expected {
     Limit(fn(&CallError) -> bool),
 }
 
+/// Writes down what a tool says, and answers what it asks.
+#[derive(Debug)]
+struct Listener {
+    heard: Mutex<Vec<Value>>,
+    answer: Result<Answer, Unanswered>,
+}
+
+impl Session for Listener {
+    fn log(&self, message: LogMessage) {
+        let heard = json!({ "level": message.level.as_str(), "text": message.text });
+        self.heard.lock().unwrap().push(heard);
+    }
+
+    fn progress(&self, progress: CallProgress) {
+        let CallProgress {
+            done,
+            total,
+            message,
+        } = progress;
+        let heard = json!({ "done": done, "total": total, "message": message });
+        self.heard.lock().unwrap().push(heard);
+    }
+
+    fn ask(&self, question: Question) -> Answering {
+        let schema: Value = serde_json::from_str(&question.schema).unwrap();
+        let heard = json!({ "message": question.message, "schema": schema });
+        self.heard.lock().unwrap().push(heard);
+        let answer = self.answer.clone();
+        Box::pin(async { answer })
+    }
+}
+
 fn fixture(language: &str, api: &LoopbackApi) -> Fixture {
     let url = api.url();
     let fixture = Fixture::new(&format!(
@@ -226,7 +263,7 @@ async fn every_language_says_the_same_of_its_tools() {
             .tools()
             .map(|tool| serde_json::to_value(tool.definition()).unwrap())
             .collect();
-        assert_eq!(definitions.len(), 5, "{language}");
+        assert_eq!(definitions.len(), 6, "{language}");
         let first = first.get_or_insert_with(|| definitions.clone());
         for (own, firsts) in definitions.iter().zip(first.iter()) {
             assert_eq!(own, firsts, "{language} against {}", LANGUAGES[0]);
@@ -284,6 +321,85 @@ async fn every_language_is_refused_by_the_api_and_interrupted_by_the_host_in_the
         assert!(
             matches!(&outcome, Outcome::Failed(Failure::Run { error, .. }) if *error == refused),
             "{language}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_language_reports_and_asks_in_the_same_way() {
+    let api = LoopbackApi::start().await.unwrap();
+    let visit = |extra: Value| {
+        let mut visit = json!({ "name": "Ann", "meal": "fish" });
+        for (name, value) in extra.as_object().into_iter().flatten() {
+            visit[name] = value.clone();
+        }
+        Ok(Answer::Accept(visit))
+    };
+    let unanswered = Unanswered::NoAnswer("the person is gone".to_owned());
+    let unsupported = Unanswered::Unsupported("nobody is there".to_owned());
+    let cases = [
+        (
+            visit(json!({})),
+            Some(json!({ "ended": "accept", "who": "Ann with nobody for fish" })),
+        ),
+        (
+            visit(json!({ "guests": 2 })),
+            Some(json!({ "ended": "accept", "who": "Ann with 2 for fish" })),
+        ),
+        (Ok(Answer::Decline), Some(json!({ "ended": "decline" }))),
+        (Ok(Answer::Cancel), Some(json!({ "ended": "cancel" }))),
+        (Err(unsupported), Some(json!({ "ended": "unsupported" }))),
+        (Err(unanswered), None),
+        (visit(json!({ "guests": -1 })), None),
+    ];
+    let mut first = None;
+    for language in LANGUAGES {
+        let fixture = fixture(language, &api);
+        let host = fixture.host().await;
+        for (answer, expected) in &cases {
+            let listener = Arc::new(Listener {
+                heard: Mutex::default(),
+                answer: answer.clone(),
+            });
+            let mut call = call("invite", &json!({}));
+            call.session = Some(Arc::clone(&listener) as _);
+            let outcome = host.call(call).await;
+            match (expected, &outcome) {
+                (Some(expected), outcome) => {
+                    assert_eq!(structured(outcome), *expected, "{language}")
+                }
+                (None, Outcome::Failed(Failure::Run { error, .. })) => {
+                    let CallError::Tool(ToolError::Unavailable(why)) = error else {
+                        panic!("{language}: {error:?}");
+                    };
+                    assert!(why.starts_with("there is no answer: "), "{language}: {why}");
+                }
+                (None, outcome) => panic!("{language}: {outcome:?}"),
+            }
+            let heard = listener.heard.lock().unwrap().clone();
+            assert_eq!(heard.len(), 5, "{language}: {heard:?}");
+            let first = first.get_or_insert_with(|| heard.clone());
+            assert_eq!(heard, *first, "{language} against {}", LANGUAGES[0]);
+        }
+        let outcome = host.call(call("invite", &json!({}))).await;
+        assert_eq!(
+            structured(&outcome),
+            json!({ "ended": "unsupported" }),
+            "{language}"
+        );
+    }
+}
+
+#[test]
+fn a_tool_that_says_and_asks_nothing_does_not_import_the_means() {
+    for component in ["text-statistics", "github-issues"] {
+        let bytes = std::fs::read(holster_tests::component(component)).unwrap();
+        let imports = holster_core::inspect(&bytes).unwrap().imports;
+        assert!(
+            !imports
+                .iter()
+                .any(|import| import.starts_with("holster:plugin/session")),
+            "{imports:?}"
         );
     }
 }

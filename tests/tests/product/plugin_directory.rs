@@ -160,7 +160,7 @@ async fn known_components_are_listed_without_their_code() {
         host.settled().await;
         names(&host)
     };
-    assert_eq!(before.len(), 5);
+    assert_eq!(before.len(), 6);
     let codes: Vec<_> = fixture
         .files()
         .into_iter()

@@ -161,7 +161,7 @@ async fn a_program_on_this_machine_lists_and_calls_without_a_key() {
     let client = as_nobody(&server);
     assert_eq!(client.get("health").await.status, StatusCode::OK);
     let tools = client.get("v1/tools").await;
-    assert_eq!(tools.body["tools"].as_array().unwrap().len(), 5);
+    assert_eq!(tools.body["tools"].as_array().unwrap().len(), 6);
     let answer = client.call("report", report()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.body["content"][0]["value"]["total"], 5.0);

@@ -1,11 +1,14 @@
 // The host outside a component, where there is none, unless a test puts one here: see `testing.js`.
 
-/** @typedef {Pick<typeof import('./component.js'), 'getCredential' | 'getSetting'>} Host */
+/** @typedef {Pick<typeof import('./component.js'), 'askPerson' | 'getCredential' | 'getSetting'>} Host */
 
 const WHY = 'there is no host outside a component; a test makes one with `withHost` of `holster-sdk/testing`';
 
 /** @type {Host} */
 const nobody = {
+  askPerson() {
+    throw { payload: { tag: 'unsupported', val: WHY } };
+  },
   getCredential() {
     throw { payload: { tag: 'unavailable', val: WHY } };
   },
@@ -16,6 +19,12 @@ const nobody = {
 
 let host = nobody;
 
+/** @type {Host['askPerson']} */
+export const askPerson = (message, schema) => host.askPerson(message, schema);
+/** @type {typeof import('./component.js').logMessage} */
+export const logMessage = () => {};
+/** @type {typeof import('./component.js').reportProgress} */
+export const reportProgress = () => {};
 /** @type {Host['getCredential']} */
 export const getCredential = (provider) => host.getCredential(provider);
 /** @type {Host['getSetting']} */

@@ -79,3 +79,17 @@ credential.profile = 'work';
 
 export const setting: string | undefined = config.get('base_url');
 export const address: string = config.get('base_url', 'https://example.com');
+
+export const asking = tool({
+  ...about,
+  run(_, context) {
+    context.log('notice', 'it begins');
+    context.progress(1);
+    // @ts-expect-error: there is no such level
+    context.log('loud', 'it begins');
+    const answer = context.ask('Who comes?', input);
+    // @ts-expect-error: a person may decline
+    answer.content;
+    if (answer.action === 'accept') same<typeof answer.content.count, number>(true);
+  },
+});

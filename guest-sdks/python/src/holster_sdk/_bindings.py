@@ -7,17 +7,18 @@ host calls the tools; `_ComponentHost` is how the tools reach the host.
 import importlib
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 from componentize_py_types import Err
 from wit_world.exports import tool as contract
 from wit_world.imports import auth as wit_auth
 from wit_world.imports import outgoing_handler, store, streams
+from wit_world.imports import session as wit_session
 from wit_world.imports import wasi_http_types as wit_http
 
-from holster_sdk import _answers, _host, _tool, auth, errors, http
+from holster_sdk import _answers, _host, _tool, auth, errors, http, session
 from holster_sdk.context import Context, instant
-from holster_sdk.output import Audio, Image, Link, Piece, Structured
+from holster_sdk.output import Audio, Image, Link, Piece, Resource, Structured
 
 _WRITE_SIZE = 4096  # the most that one `blocking-write-and-flush` takes, by the documentation of `wasi:io`
 _READ_SIZE = 64 << 10
@@ -85,6 +86,16 @@ def _content(piece: Piece) -> Any:
         case Link(uri, name, description, mime_type):
             link = contract.ResourceLink(_text(uri), _text(name), _maybe_text(description), _maybe_text(mime_type))
             return contract.Content_ResourceLink(link)
+        case Resource(uri, contents, mime_type):
+            return contract.Content_EmbeddedResource(
+                contract.EmbeddedResource(_text(uri), _maybe_text(mime_type), _contents(contents))
+            )
+
+
+def _contents(contents: str | bytes) -> Any:
+    if isinstance(contents, str):
+        return contract.ResourceContents_Text(_text(contents))
+    return contract.ResourceContents_Blob(contents)
 
 
 def _error(error: errors.ToolError) -> Any:
@@ -138,6 +149,38 @@ class _ComponentHost:
                 return _host.Reply(status, headers, _read(host, response, request.body_limit))
         except Err as error:
             raise _http_error(host, error.value) from None
+
+
+    def log(self, level: session.Level, message: str) -> None:
+        if level not in get_args(session.Level):
+            raise ValueError(f"there is no level {level!r}; there are {', '.join(get_args(session.Level))}")
+        wit_session.log(wit_session.Level[level.upper()], _text(message))
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        wit_session.progress(done, total, _maybe_text(message))
+
+    def ask(self, message: str, schema: str) -> session.Answer[str]:
+        try:
+            answer = wit_session.ask(_text(message), _text(schema))
+        except Err as error:
+            raise _ask_error(error.value) from None
+        match answer:
+            case wit_session.Answer_Accept():
+                return session.Answer("accept", answer.value)
+            case wit_session.Answer_Decline():
+                return session.Answer("decline")
+        return session.Answer("cancel")
+
+
+def _ask_error(error: Any) -> session.AskError:
+    match error:
+        case wit_session.AskError_Unsupported():
+            return session.Unsupported(error.value)
+        case wit_session.AskError_Invalid():
+            return session.Invalid(error.value)
+        case wit_session.AskError_TooMany():
+            return session.TooMany(error.value)
+    return session.Unanswered(error.value)
 
 
 class _ComponentHandle:

@@ -7,6 +7,7 @@ Anywhere else there is none, and whoever asks is told so.
 from dataclasses import dataclass
 from typing import Protocol
 
+from holster_sdk import session
 from holster_sdk.errors import Unavailable
 
 NO_HOST = "there is no host here; a test has one within `holster_sdk.testing.host(…)`"
@@ -54,6 +55,9 @@ class Host(Protocol):
     def credential(self, provider: str) -> Handle: ...
     def setting(self, name: str) -> str | None: ...
     def send(self, request: Request) -> Reply: ...
+    def log(self, level: session.Level, message: str) -> None: ...
+    def progress(self, done: float, total: float | None, message: str | None) -> None: ...
+    def ask(self, message: str, schema: str) -> session.Answer[str]: ...
 
 
 class _NoHost:
@@ -65,6 +69,15 @@ class _NoHost:
 
     def send(self, request: Request) -> Reply:
         raise Unavailable(NO_HOST)
+
+    def log(self, level: session.Level, message: str) -> None:
+        pass
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        pass
+
+    def ask(self, message: str, schema: str) -> session.Answer[str]:
+        raise session.Unsupported(NO_HOST)
 
 
 _current: Host = _NoHost()

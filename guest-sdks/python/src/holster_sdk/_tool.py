@@ -17,7 +17,7 @@ from holster_sdk import _docstrings, _shapes
 from holster_sdk._shapes import Member, Mismatch
 from holster_sdk.context import Context
 from holster_sdk.errors import DeclarationError, Failed, InvalidArguments
-from holster_sdk.output import Audio, Image, Link, Output, Piece, Structured
+from holster_sdk.output import Audio, Image, Link, Output, Piece, Resource, Structured
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Answer = Callable[[Any], tuple[Piece, ...]]
@@ -296,7 +296,7 @@ def _untyped(result: Any) -> tuple[Piece, ...]:
             return (str(result),)
         case Output():
             return result.pieces
-        case Image() | Audio() | Link():
+        case Image() | Audio() | Link() | Resource():
             return (result,)
     plain = _plain_data(result) if dataclasses.is_dataclass(result) else result
     return (_structured(plain if isinstance(plain, dict) else {"result": plain}),)

@@ -35,6 +35,15 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Resource:
+    """A resource, whole: a text, or raw bytes. `uri` is absolute; the client need not be able to fetch it."""
+
+    uri: str
+    contents: str | bytes = field(repr=False)
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True)
 class Structured:
     """A JSON object, as text. The SDK makes it of a typed result."""
 
@@ -47,16 +56,17 @@ class Structured:
         return value
 
 
-Piece = str | Image | Audio | Link | Structured
+Piece = str | Image | Audio | Link | Resource | Structured
 
 
 class Output:
     """Pieces of content, in the order in which the client should show them."""
 
-    def __init__(self, *pieces: str | Image | Audio | Link) -> None:
+    def __init__(self, *pieces: str | Image | Audio | Link | Resource) -> None:
         for piece in pieces:
-            if not isinstance(piece, str | Image | Audio | Link):
-                raise TypeError(f"an `Output` holds texts, `Image`, `Audio` and `Link`, but no {type(piece).__name__}")
+            if not isinstance(piece, str | Image | Audio | Link | Resource):
+                kind = type(piece).__name__
+                raise TypeError(f"an `Output` holds texts, `Image`, `Audio`, `Link` and `Resource`, but no {kind}")
         self.pieces: tuple[Piece, ...] = pieces
 
     def __repr__(self) -> str:

@@ -3,6 +3,8 @@
     with testing.host(accounts={"slack": testing.Account("a-token")}, settings={"base_url": server.url}):
         assert get_slack_messages("C0123456789") == []
 
+What a tool logs and reports goes nowhere; what it asks, `answer` answers.
+
 A tool stays a plain function, so a test may simply call it. `call` goes the way that a host goes, from JSON to content.
 """
 
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from holster_sdk import _answers, _host, _tool, auth
+from holster_sdk import _answers, _host, _tool, auth, session
 from holster_sdk.context import Context
 from holster_sdk.http import Timeout, TooLarge, Unreachable
 from holster_sdk.output import Piece, Structured
@@ -38,10 +40,17 @@ class Account:
 
 @contextmanager
 def host(
-    *, accounts: Mapping[str, Account] | None = None, settings: Mapping[str, str] | None = None, profile: str = "test"
+    *,
+    accounts: Mapping[str, Account] | None = None,
+    settings: Mapping[str, str] | None = None,
+    profile: str = "test",
+    answer: Callable[[str], Mapping[str, Any] | None] | None = None,
 ) -> Iterator[None]:
-    """Within it, tools have these accounts, by provider, and these settings."""
-    before = _host.use(_TestHost(accounts or {}, settings or {}, profile))
+    """Within it, tools have these accounts, by provider, and these settings.
+
+    `answer` stands for the person: it gets the message of a question, and gives what is entered, or `None` to decline.
+    """
+    before = _host.use(_TestHost(accounts or {}, settings or {}, profile, answer))
     try:
         yield
     finally:
@@ -67,6 +76,7 @@ class _TestHost:
     accounts: Mapping[str, Account]
     settings: Mapping[str, str]
     profile: str
+    answer: Callable[[str], Mapping[str, Any] | None] | None
 
     def credential(self, provider: str) -> _host.Handle:
         if provider not in self.accounts:
@@ -97,6 +107,18 @@ class _TestHost:
             raise TooLarge(request.authority, request.body_limit)
         headers = [(name, value.encode("latin-1")) for name, value in response.getheaders()]
         return _host.Reply(response.status, headers, body)
+
+    def log(self, level: session.Level, message: str) -> None:
+        pass
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        pass
+
+    def ask(self, message: str, schema: str) -> session.Answer[str]:
+        if self.answer is None:
+            raise session.Unsupported("this test answers no questions; give `testing.host` an `answer`")
+        entered = self.answer(message)
+        return session.Answer("decline") if entered is None else session.Answer("accept", json.dumps(entered))
 
 
 class _TestHandle:

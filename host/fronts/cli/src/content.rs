@@ -1,6 +1,6 @@
 //! An answer, for people.
 
-use holster_core::{Content, ToolOutput};
+use holster_core::{Content, ResourceContents, ToolOutput};
 
 use crate::exit::Exit;
 use crate::print;
@@ -19,6 +19,16 @@ pub(crate) fn show(output: &ToolOutput) -> Result<(), Exit> {
                     "[{}, {size}; `--json` has the bytes]",
                     print::harmless(mime_type)
                 ))?;
+            }
+            Content::Resource { uri, contents, .. } => {
+                print::line(&format!("{}:", print::harmless(uri)))?;
+                match contents {
+                    ResourceContents::Text(text) => print::line(&print::harmless(text))?,
+                    ResourceContents::Blob(bytes) => {
+                        let size = print::bytes(bytes.len() as u64);
+                        print::line(&format!("[{size}; `--json` has the bytes]"))?;
+                    }
+                }
             }
             Content::ResourceLink { uri, name, .. } => {
                 print::line(&format!(

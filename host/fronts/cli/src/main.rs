@@ -13,6 +13,7 @@ mod print;
 mod progress;
 mod prompt;
 mod revocations;
+mod session;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -5,9 +5,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use holster_core::{Account, Content, Failure, Finished};
+use holster_core::{Account, Content, Failure, Finished, ResourceContents};
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Resource};
+use rmcp::model::{self, CallToolResult, ContentBlock, JsonObject, MetaObject, Resource};
 use serde_json::{Value, json};
 
 /// Under which name `_meta` says which accounts acted.
@@ -36,6 +36,24 @@ fn block(content: Content, structured: &mut Option<Value>) -> ContentBlock {
         }
         Content::Image { data, mime_type } => ContentBlock::image(STANDARD.encode(data), mime_type),
         Content::Audio { data, mime_type } => ContentBlock::audio(STANDARD.encode(data), mime_type),
+        Content::Resource {
+            uri,
+            mime_type,
+            contents,
+        } => ContentBlock::resource(match contents {
+            ResourceContents::Text(text) => model::ResourceContents::TextResourceContents {
+                uri,
+                mime_type,
+                text,
+                meta: None,
+            },
+            ResourceContents::Blob(bytes) => model::ResourceContents::BlobResourceContents {
+                uri,
+                mime_type,
+                blob: STANDARD.encode(bytes),
+                meta: None,
+            },
+        }),
         Content::ResourceLink {
             uri,
             name,

@@ -63,7 +63,11 @@ impl McpService {
             .disable_allowed_hosts()
             .with_max_request_body_bytes(MAX_BODY)
             .with_cancellation_token(stop.clone());
-        let inner = Inner::new(move || Ok(server.clone()), Arc::clone(&manager), config);
+        let inner = Inner::new(
+            move || Ok(server.for_client()),
+            Arc::clone(&manager),
+            config,
+        );
         let sessions = Sessions {
             manager,
             owners: Mutex::default(),

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::answer::{self, internal};
-use crate::resumption;
+use crate::resumption::{self, Kind};
 
 /// Under which name `_meta` says what is missing.
 const INTERRUPT: &str = "holster/interrupt";
@@ -130,7 +130,7 @@ pub(crate) async fn say(
     let asks = asks(host, address.as_ref(), interrupted);
     match (Client::of(context), asks) {
         (Client::Resumes, Some(asks)) => {
-            let state = resumption::state_of(host, call).await?;
+            let state = resumption::state_of(host, call, Kind::Interrupted).await?;
             let requests = asks.into_iter().map(Ask::into_request);
             let requests: InputRequests = requests.collect();
             let result = InputRequiredResult::new(Some(requests), Some(state));

@@ -11,7 +11,9 @@ mod http;
 mod interrupt;
 mod listing;
 mod resumption;
+mod running;
 mod server;
+mod session;
 mod stdio;
 
 pub use http::McpService;

@@ -4,20 +4,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use holster_core::types::{ProfileName, ToolName};
-use holster_core::{Call, Caller, CatalogueView, Host, Outcome, ProfileChoice};
+use holster_core::{Call, Caller, CatalogueView, Host, Outcome, ProfileChoice, Unanswered};
+#[expect(deprecated, reason = "clients of today set a level")]
+use rmcp::model::SetLevelRequestParams;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Extensions, Implementation, JsonObject,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter,
-    Tool,
+    CallToolRequestParams, CallToolResponse, Extensions, Implementation, InputRequiredResult,
+    InputResponses, JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+    ServerConfig, SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
 use tokio::runtime::Handle;
 
+use crate::answer;
 use crate::answer::internal;
 use crate::interrupt::{self, ConnectPages, Next};
 use crate::listing::{self, PROFILE_ARGUMENT};
-use crate::{answer, resumption};
+use crate::resumption::{self, Kind};
+use crate::running::{Running, Step, Waiting, WaitingCalls};
+use crate::session::{self, ANSWER, Asks, Client, WantedLevel};
 
 /// How long a list waits for components that are still being compiled. What comes later is announced.
 const LOADING: Duration = Duration::from_secs(10);
@@ -34,6 +39,8 @@ const INSTRUCTIONS: &str = "Tools that may act for a person with the accounts th
 pub struct Server {
     shared: Arc<Shared>,
     callers: Callers,
+    /// Which messages the client of this session wants.
+    level: WantedLevel,
 }
 
 /// How a server knows for whom a request is.
@@ -65,6 +72,7 @@ struct Shared {
     /// Where calls run, so that a guest that computes never keeps a client's other requests waiting.
     calls: Handle,
     listed: Mutex<Listed>,
+    waiting: WaitingCalls,
 }
 
 /// The list, and of which catalogue it is.
@@ -83,8 +91,18 @@ impl Server {
                 pages,
                 calls,
                 listed: Mutex::default(),
+                waiting: WaitingCalls::default(),
             }),
             callers,
+            level: WantedLevel::default(),
+        }
+    }
+
+    /// The same server for one more client, which sets its own level.
+    pub(crate) fn for_client(&self) -> Self {
+        Self {
+            level: WantedLevel::default(),
+            ..self.clone()
         }
     }
 
@@ -155,6 +173,7 @@ impl Server {
             profile,
             tool,
             arguments,
+            session: None,
         })
     }
 
@@ -178,10 +197,75 @@ impl Server {
             .is_none_or(|tool| !tool.definition().requirements.is_empty())
     }
 
-    /// The outcome of a call. It ends when this is dropped.
-    async fn run(&self, call: Call) -> Result<Outcome, ErrorData> {
-        let outcome = self.host().call_on(&self.shared.calls, call).await;
-        outcome.map_err(internal)
+    /// Runs a call, up to its outcome or to a question that the client answers by `kept`, the same call made again. It
+    /// ends when this is dropped.
+    async fn run(
+        &self,
+        call: Call,
+        kept: Option<&Call>,
+        client: &Client<'_>,
+    ) -> Result<Ran, ErrorData> {
+        let running = Running::start(self.host(), &self.shared.calls, call, client);
+        self.go_on(running, kept, client).await
+    }
+
+    async fn go_on(
+        &self,
+        mut running: Running,
+        kept: Option<&Call>,
+        client: &Client<'_>,
+    ) -> Result<Ran, ErrorData> {
+        loop {
+            let (question, reply) = match running.go_on(client).await.map_err(internal)? {
+                Step::Over(outcome) => return Ok(Ran::Over(outcome)),
+                Step::Asks(question, reply) => (question, reply),
+            };
+            let asked = session::request_of(&question).and_then(|request| {
+                let call = kept.ok_or_else(|| {
+                    Unanswered::Unsupported("the client cannot go on with this call".to_owned())
+                })?;
+                Ok((request, call))
+            });
+            let (request, call) = match asked {
+                Ok(asked) => asked,
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                    continue;
+                }
+            };
+            let waiting = Waiting::new(running, reply, call.tenant.clone());
+            let state = resumption::state_of(self.host(), call, Kind::Asked).await?;
+            let Err(waiting) = self.shared.waiting.keep(&state, waiting) else {
+                let requests = [(ANSWER.to_owned(), request)].into();
+                let result = InputRequiredResult::new(Some(requests), Some(state));
+                return Ok(Ran::Answer(result.into()));
+            };
+            let why = "as many calls of this user as may wait for an answer do so already";
+            running = waiting.answered(Err(Unanswered::TooMany(why.to_owned())));
+        }
+    }
+
+    /// Takes up a call that asked, with what its client brings.
+    async fn take_up(
+        &self,
+        call: &Call,
+        state: &str,
+        mut responses: InputResponses,
+        client: &Client<'_>,
+    ) -> Result<Ran, ErrorData> {
+        let Some(waiting) = self.shared.waiting.take(state) else {
+            let message =
+                "the call that asked this is over; call the tool again without `requestState`";
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let answer = match responses.remove(ANSWER) {
+            Some(response) => session::answer_in(response),
+            None => Err(Unanswered::NoAnswer(
+                "the client brought no answer".to_owned(),
+            )),
+        };
+        self.go_on(waiting.answered(answer), Some(call), client)
+            .await
     }
 
     async fn answer(
@@ -199,10 +283,15 @@ impl Server {
         let caller = self.callers.of(&context.extensions)?;
         let arguments = arguments.unwrap_or_default();
         let call = self.call_of(caller, &name, arguments).await?;
+        let client = Client::of(context, &self.level);
         match (request_state, input_responses) {
             (Some(state), responses) => {
-                resumption::use_up(self.host(), &call, &state).await?;
+                let kind = resumption::use_up(self.host(), &call, &state).await?;
                 let responses = responses.unwrap_or_default();
+                if kind == Kind::Asked {
+                    let ran = self.take_up(&call, &state, responses, &client).await?;
+                    return ran.told();
+                }
                 let refused = interrupt::take_up(self.host(), &call, &responses, context);
                 if let Some(refused) = refused.await? {
                     return Ok(refused.into());
@@ -214,14 +303,18 @@ impl Server {
             }
             (None, None) => {}
         }
-        let again = self.may_be_interrupted(&call.tool).then(|| call.clone());
-        let outcome = self.run(call).await?;
-        let (Outcome::Interrupted(interrupted), Some(call)) = (&outcome, &again) else {
+        let keeps = client.asks == Asks::ByResult || self.may_be_interrupted(&call.tool);
+        let kept = keeps.then(|| call.clone());
+        let outcome = match self.run(call, kept.as_ref(), &client).await? {
+            Ran::Over(outcome) => outcome,
+            Ran::Answer(answer) => return Ok(answer),
+        };
+        let (Outcome::Interrupted(interrupted), Some(call)) = (&outcome, &kept) else {
             return translate(outcome);
         };
         match interrupt::say(self.host(), &self.shared.pages, call, interrupted, context).await? {
             Next::Answer(answer) => Ok(answer),
-            Next::CallAgain => translate(self.run(call.clone()).await?),
+            Next::CallAgain => self.run(call.clone(), Some(call), &client).await?.told(),
         }
     }
 
@@ -271,6 +364,22 @@ impl FollowedList {
     }
 }
 
+/// How far a call came in one request.
+enum Ran {
+    Over(Outcome),
+    /// The answer of the request; the call itself waits for what comes next.
+    Answer(CallToolResponse),
+}
+
+impl Ran {
+    fn told(self) -> Result<CallToolResponse, ErrorData> {
+        match self {
+            Self::Over(outcome) => translate(outcome),
+            Self::Answer(answer) => Ok(answer),
+        }
+    }
+}
+
 fn translate(outcome: Outcome) -> Result<CallToolResponse, ErrorData> {
     match outcome {
         Outcome::Finished(finished) => Ok(answer::finished(finished).into()),
@@ -285,7 +394,9 @@ fn translate(outcome: Outcome) -> Result<CallToolResponse, ErrorData> {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
+        #[expect(deprecated, reason = "clients of today read log messages")]
         let capabilities = ServerCapabilities::builder()
+            .enable_logging()
             .enable_tools()
             .enable_tool_list_changed()
             .build();
@@ -328,6 +439,16 @@ impl ServerHandler for Server {
                 Err(ErrorData::internal_error("the call was cancelled", None))
             }
         }
+    }
+
+    #[expect(deprecated, reason = "clients of today set a level")]
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.level.set(request.level);
+        Ok(())
     }
 
     fn accepted_subscription_filter(

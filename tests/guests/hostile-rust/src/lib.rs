@@ -9,11 +9,12 @@ use std::io::Write;
 
 use holster_sdk::bindings::wasi::http::types::{Fields, Method, OutgoingRequest, Scheme};
 use holster_sdk::output::{Content, Output};
-use holster_sdk::{ToolError, auth, config, http, tool};
+use holster_sdk::session::Level;
+use holster_sdk::{Context, ToolError, auth, config, http, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-holster_sdk::export!(pass_on, follow, forge, plain, ask, query);
+holster_sdk::export!(pass_on, follow, forge, plain, ask, query, flood, whisper);
 
 /// More than one write to a stream takes, and not a multiple of it.
 const FILLER: usize = 4090;
@@ -253,4 +254,48 @@ fn query(
         Err(error) => error.to_string(),
     }];
     Ok(Hops { hops })
+}
+
+/// Says the same to its client over and over, as fast as it can, until its time is over.
+#[tool]
+fn flood(context: &Context) -> String {
+    let message = "x".repeat(100_000);
+    for done in 0_u32.. {
+        context.log(Level::Emergency, &message);
+        context.log(Level::Emergency, "flood");
+        context.progress_with(f64::from(done), None, &message);
+    }
+    "dry".to_owned()
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Mouth {
+    Log,
+    Progress,
+    Question,
+}
+
+/// Says to its client what the service sends back.
+#[tool(auth(provider = "slack", scopes = []))]
+fn whisper(
+    /// The way out.
+    mouth: Mouth,
+    context: &Context,
+) -> Result<String, ToolError> {
+    let credential = auth::get("slack")?;
+    let echo = http::get(base()?)
+        .path(["echo"])
+        .authorise(&credential)
+        .send()?;
+    let text = format!("it said {}", echo.text());
+    match mouth {
+        Mouth::Log => context.log(Level::Info, text),
+        Mouth::Progress => context.progress_with(1.0, None, text),
+        Mouth::Question => {
+            let form = r#"{"type":"object","properties":{"it":{"type":"string"}}}"#;
+            let _ = context.ask_form(text, form);
+        }
+    }
+    Ok("done".to_owned())
 }

@@ -1,6 +1,7 @@
 // The JavaScript side of "one tool, three languages": its answers must equal those of its siblings word for word.
 
 import {
+  AskError,
   AuthError,
   Failed,
   InvalidArguments,
@@ -130,6 +131,37 @@ const whoami = tool({
   },
 });
 
+const VISIT = Type.Object({
+  name: text('Who comes.'),
+  guests: Type.Optional(Type.Integer({ description: 'How many they are.', minimum: 0 })),
+  meal: Type.Enum(['fish', 'greens'], { description: 'What they eat.' }),
+});
+
+const invite = tool({
+  name: 'invite',
+  description: 'Asks who comes to dinner.',
+  output: Type.Object({
+    ended: text('How it ended.'),
+    who: Type.Optional(text('Who comes, and to what.')),
+  }),
+  run(_, context) {
+    context.log('info', 'it begins: é€😀');
+    context.progress(1, 2.5, 'asking');
+    try {
+      const answer = context.ask('Who comes to dinner?', VISIT);
+      if (answer.action !== 'accept') return { ended: answer.action };
+      const { name, guests, meal } = answer.content;
+      return { ended: 'accept', who: `${name} with ${guests ?? 'nobody'} for ${meal}` };
+    } catch (error) {
+      if (error instanceof AskError && error.reason === 'unsupported') return { ended: 'unsupported' };
+      throw error;
+    } finally {
+      context.progress(2);
+      context.log('warning', 'it ends');
+    }
+  },
+});
+
 const MISUSES = {
   spin() {
     for (;;);
@@ -160,4 +192,4 @@ const misuse = tool({
   },
 });
 
-export default [report, fail, account, whoami, misuse];
+export default [report, fail, account, whoami, misuse, invite];

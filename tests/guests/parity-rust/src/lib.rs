@@ -3,11 +3,12 @@
 #![forbid(unsafe_code)]
 
 use holster_sdk::auth::{self, Algorithm};
-use holster_sdk::{ToolError, config, http, tool};
+use holster_sdk::session::{self, Answer, AskError};
+use holster_sdk::{Context, ToolError, config, http, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-holster_sdk::export!(report, fail, account, fetch, misuse);
+holster_sdk::export!(report, fail, account, fetch, misuse, invite);
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -186,6 +187,59 @@ fn fetch() -> Result<Caller, ToolError> {
         401 => Err(ToolError::Unauthorised("slack".into())),
         status => Ok(Caller { status, user: None }),
     }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Meal {
+    Fish,
+    Greens,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Visit {
+    /// Who comes.
+    name: String,
+    /// How many they are.
+    guests: Option<u32>,
+    /// What they eat.
+    meal: Meal,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Invitation {
+    /// How it ended.
+    ended: String,
+    /// Who comes, and to what.
+    who: Option<String>,
+}
+
+/// Asks who comes to dinner.
+#[tool]
+fn invite(context: &Context) -> Result<Invitation, ToolError> {
+    context.log(session::Level::Info, "it begins: é€😀");
+    context.progress_with(1.0, 2.5, "asking");
+    let asked = context.ask::<Visit>("Who comes to dinner?");
+    context.progress(2.0, None);
+    context.log(session::Level::Warning, "it ends");
+    let (ended, who) = match asked {
+        Ok(Answer::Accept(Visit { name, guests, meal })) => {
+            let meal = match meal {
+                Meal::Fish => "fish",
+                Meal::Greens => "greens",
+            };
+            let guests = guests.map_or_else(|| "nobody".to_owned(), |guests| guests.to_string());
+            ("accept", Some(format!("{name} with {guests} for {meal}")))
+        }
+        Ok(Answer::Decline) => ("decline", None),
+        Ok(Answer::Cancel) => ("cancel", None),
+        Err(AskError::Unsupported(_)) => ("unsupported", None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Invitation {
+        ended: ended.to_owned(),
+        who,
+    })
 }
 
 #[derive(Deserialize, JsonSchema)]

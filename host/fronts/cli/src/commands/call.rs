@@ -1,6 +1,7 @@
 //! `holster call`: one call, its answer.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use holster_core::broker::ConnectAddress;
@@ -11,10 +12,12 @@ use tokio::time::Instant;
 
 use crate::commands::open_host;
 use crate::exit::Exit;
+use crate::session::Caller;
 use crate::{Global, content, pages, print};
 
 /// Call a tool. Where an account has to be connected first, it prints the address of a page to open and exits with 3;
-/// the same call again goes on from there.
+/// the same call again goes on from there. What the tool says meanwhile goes to standard error; what it asks, it asks at a
+/// terminal.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The tool's name, as `holster tools` shows it.
@@ -48,12 +51,15 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     }
     let config = global.config()?;
     let host = open_host(global).await?;
+    let caller = Arc::new(Caller::new());
+    call.session = Some(Arc::clone(&caller) as _);
     let mut outcome = host.call(call.clone()).await;
     if let (Outcome::Interrupted(interrupted), Some(seconds)) = (&outcome, wait)
         && connect(&config, &host, interrupted, seconds).await?
     {
         outcome = host.call(call).await;
     }
+    caller.clear();
     let address = match &outcome {
         Outcome::Interrupted(interrupted) if !interrupted.unmet.connections().is_empty() => {
             Some(pages::elsewhere(global, &config).await?)

@@ -143,7 +143,7 @@ pub(crate) struct CallRequest {
 /// An answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Answer {
-    /// The items in their order, each with its `type`: `text`, `structured`, `image`, `audio`, `resource_link`.
+    /// The items in their order, each with its `type`: `text`, `structured`, `image`, `audio`, `resource_link`, `resource`.
     #[schema(value_type = Vec<Object>)]
     content: Value,
     /// The accounts that acted.
@@ -221,6 +221,7 @@ pub(crate) async fn call(
         profile,
         tool,
         arguments: request.arguments,
+        session: None,
     };
     let outcome = rest.host.call_on(&rest.calls, call).await;
     match outcome.map_err(Problem::internal)? {
