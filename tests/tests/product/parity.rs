@@ -366,7 +366,7 @@ async fn every_language_reports_and_asks_in_the_same_way() {
             let outcome = host.call(call).await;
             match (expected, &outcome) {
                 (Some(expected), outcome) => {
-                    assert_eq!(structured(outcome), *expected, "{language}")
+                    assert_eq!(structured(outcome), *expected, "{language}");
                 }
                 (None, Outcome::Failed(Failure::Run { error, .. })) => {
                     let CallError::Tool(ToolError::Unavailable(why)) = error else {

@@ -31,6 +31,7 @@ fn visit(origin: &str, refused: bool) -> HostVisit {
         refused: refused.then(|| "not allowed".to_owned()),
         provider: None,
         status: None,
+        rejected: false,
     }
 }
 
