@@ -211,11 +211,12 @@ impl CallSession {
     }
 
     fn progress(&mut self, done: f64, total: Option<f64>, mut message: Option<String>) {
-        if let Some(text) = &mut message {
-            if self.holds_secret(text, LeakPlace::Progress) {
-                return;
-            }
-            cut(text, WORDS_BYTES);
+        let words = message.as_deref().unwrap_or_default();
+        if self.holds_secret(words, LeakPlace::Progress) {
+            return;
+        }
+        if let Some(words) = &mut message {
+            cut(words, WORDS_BYTES);
         }
         if total.is_none_or(f64::is_finite) && self.bounds.take_progress(done, Instant::now()) {
             self.listener.progress(CallProgress {

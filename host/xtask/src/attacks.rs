@@ -212,8 +212,11 @@ mod tests {
             None => root().join("tests/tests").join(place),
         };
         // A module may stand in a file, or within that of the one around it.
-        (1..=modules.len()).rev().find_map(|depth| {
-            let file = folder.join(modules[..depth].join("/")).with_extension("rs");
+        let around = (1..=modules.len())
+            .rev()
+            .map(|depth| modules[..depth].join("/"));
+        around.chain(["lib".to_owned()]).find_map(|module| {
+            let file = folder.join(module).with_extension("rs");
             file.is_file().then_some(file)
         })
     }

@@ -206,7 +206,7 @@ async fn of_two_tools_with_one_name_the_component_whose_name_comes_first_serves(
     // It comes later and serves all the same: the order of arrival decides nothing.
     fixture.plug_in_bytes(&parity(), "a-first.wasm");
     eventually("the conflicts are seen", || {
-        host.catalogue().conflicts().len() == 5
+        host.catalogue().conflicts().len() == 6
     })
     .await;
     for conflict in host.catalogue().conflicts() {

@@ -249,10 +249,11 @@ mod tests {
         }
     }
 
+    static LONG: [u8; REPEATED] = [0; REPEATED];
+
     #[tokio::test]
     async fn a_body_is_at_hand_again_only_if_it_was_short_and_whole() {
         let data = |bytes: &'static [u8]| Frame::data(Bytes::from_static(bytes));
-        static LONG: [u8; REPEATED] = [0; REPEATED];
         let long = &LONG[..];
         for (frames, read, length, whole) in [
             (vec![data(b"ab"), data(b"c")], 3, None, Some(&b"abc"[..])),

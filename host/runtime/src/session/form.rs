@@ -276,14 +276,14 @@ impl Property {
         if self.kind == Kind::Integer && !(whole(&self.minimum) && whole(&self.maximum)) {
             return Err("is an integer with a bound that is none".to_owned());
         }
-        let is_choice = self.names.is_some() || self.one_of.is_some() || self.kind == Kind::Array;
-        if is_choice && self.choices().is_none_or(|choices| choices.is_empty()) {
-            return Err("offers nothing to choose".to_owned());
-        }
         if let (Some(names), Some(titles)) = (&self.names, &self.enum_names)
             && names.len() != titles.len()
         {
             return Err("has not as many `enumNames` as values".to_owned());
+        }
+        let is_choice = self.names.is_some() || self.one_of.is_some() || self.kind == Kind::Array;
+        if is_choice && self.choices().is_none_or(|choices| choices.is_empty()) {
+            return Err("offers nothing to choose".to_owned());
         }
         if let Some(items) = &self.items
             && (items.kind.is_some_and(|kind| kind != Kind::String)
