@@ -19,7 +19,6 @@ use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
 use crate::session::{CallSession, Session};
-use crate::spares::Used;
 use crate::state::{CallState, Refused};
 use crate::tool::{InvalidOutput, ToolError, ToolOutput};
 
@@ -190,8 +189,9 @@ impl Runtime {
             .instance(component, tool, &watch, sandbox, visits, place)
             .await;
         instance.store.data_mut().session = session;
+        let made = instance.plugin.take();
         let answer = within(&mut instance.store, limits, async |store| {
-            let plugin = match instance.plugin {
+            let plugin = match made {
                 Some(made) => made,
                 None => component.instantiate(&mut *store).await?,
             };
@@ -201,14 +201,7 @@ impl Runtime {
                 .await
         })
         .await;
-        self.clear_away(
-            component,
-            sandbox,
-            Used {
-                store: instance.store,
-                places: instance.places,
-            },
-        );
+        self.clear_away(component, sandbox, instance);
         let answer = checked(answer, &watch, limits.output_bytes);
         // However the guest ended, nothing of it counts once it had a secret that it was not given.
         match watch.found() {
@@ -219,11 +212,13 @@ impl Runtime {
 }
 
 /// What a call runs in.
-struct Instance {
+pub(crate) struct Instance {
     store: Store<CallState>,
     /// Made by the call itself where it is not there yet.
     plugin: Option<Plugin>,
-    places: Vec<OwnedSemaphorePermit>,
+    /// That of the call, and that of an instance which waited for it. They come last: a place is free only once nothing
+    /// is in it.
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 impl Runtime {
@@ -245,29 +240,23 @@ impl Runtime {
         visits: Arc<Visits>,
         place: OwnedSemaphorePermit,
     ) -> Instance {
-        if let Some(mut spare) = component.spares.take(sandbox).await
-            && let Some(state) = CallState::taking_over(
-                spare.store.data(),
-                tool.as_str(),
-                watch,
-                sandbox,
-                &self.egress,
-                Arc::clone(&visits),
-            )
-        {
+        let tool = tool.as_str();
+        if let Some(mut spare) = component.spares.take(sandbox).await {
+            let before = spare.store.data();
+            let state = CallState::taking_over(before, tool, watch, sandbox, &self.egress, visits);
             *spare.store.data_mut() = state;
             limit(&mut spare.store, &sandbox.limits);
             return Instance {
                 store: spare.store,
                 plugin: Some(spare.plugin),
-                places: vec![place, spare.place],
+                _places: (place, Some(spare.place)),
             };
         }
-        let state = CallState::new(tool.as_str(), watch, sandbox, &self.egress, visits);
+        let state = CallState::new(tool, watch, sandbox, &self.egress, visits);
         Instance {
             store: self.store(state, &sandbox.limits),
             plugin: None,
-            places: vec![place],
+            _places: (place, None),
         }
     }
 

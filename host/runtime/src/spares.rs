@@ -16,7 +16,7 @@ use wasmtime::Store;
 
 use crate::Runtime;
 use crate::bindings::Plugin;
-use crate::call::Sandbox;
+use crate::call::{Instance, Sandbox};
 use crate::egress::Visits;
 use crate::leak::LeakWatch;
 use crate::limits::Limits;
@@ -121,39 +121,25 @@ impl Spares {
     }
 }
 
-/// The instance of a call that has ended, with the places that it takes.
-pub(crate) struct Used {
-    pub(crate) store: Store<CallState>,
-    pub(crate) places: Vec<OwnedSemaphorePermit>,
-}
-
-impl Used {
-    /// The places are free only once nothing is in them.
-    fn drop(self) {
-        drop(self.store);
-        drop(self.places);
-    }
-}
-
 impl Runtime {
-    /// Clears an instance away, and makes the next one for its component: after the answer, where that takes long.
+    /// Clears the instance of a call that has ended away, and makes the next one for its component: after the answer, where that takes long.
     pub(crate) fn clear_away(
         &self,
         component: &Arc<LoadedComponent>,
         sandbox: &Sandbox,
-        used: Used,
+        used: Instance,
     ) {
         let spares = &component.spares;
         if !spares.is_worthwhile() {
             let start = Instant::now();
-            used.drop();
+            drop(used);
             spares.cleared_in.note(start.elapsed());
             return;
         }
         let (runtime, component) = (self.clone(), Arc::clone(component));
         let sandbox = sandbox.clone();
         tokio::spawn(async move {
-            used.drop();
+            drop(used);
             runtime.make_spares(&component, &sandbox).await;
         });
     }

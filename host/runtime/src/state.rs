@@ -49,7 +49,8 @@ impl CallState {
         Self::since(Instant::now(), tool, watch, sandbox, egress, visits)
     }
 
-    /// The state of a call whose instance was made for nobody: its clock goes on, and what it took counts.
+    /// The state of a call whose instance was made before, under the same limits: its clock goes on, and what it took
+    /// counts.
     pub(crate) fn taking_over(
         before: &Self,
         tool: &str,
@@ -57,10 +58,13 @@ impl CallState {
         sandbox: &Sandbox,
         egress: &Egress,
         visits: Arc<Visits>,
-    ) -> Option<Self> {
+    ) -> Self {
         let mut state = Self::since(before.made_at, tool, watch, sandbox, egress, visits);
-        state.limiter.take_over(&before.limiter)?;
-        Some(state)
+        state.limiter = Limiter {
+            refused: None,
+            ..before.limiter
+        };
+        state
     }
 
     fn since(
@@ -231,8 +235,6 @@ impl HostMonotonicClock for StoppedClock {
 pub(crate) struct Limiter {
     memory_left: u64,
     table_left: u64,
-    memory_taken: u64,
-    table_taken: u64,
     pub(crate) refused: Option<Refused>,
 }
 
@@ -247,33 +249,16 @@ impl Limiter {
         Self {
             memory_left: limits.memory_bytes,
             table_left: limits.table_elements,
-            memory_taken: 0,
-            table_taken: 0,
             refused: None,
         }
     }
 
-    /// Counts what the instance took before; `None` if that is more than the limits allow.
-    fn take_over(&mut self, before: &Self) -> Option<()> {
-        self.memory_left = self.memory_left.checked_sub(before.memory_taken)?;
-        self.table_left = self.table_left.checked_sub(before.table_taken)?;
-        self.memory_taken = before.memory_taken;
-        self.table_taken = before.table_taken;
-        Some(())
-    }
-
     /// Takes what a memory or a table grows by. `maximum` is the guest's own wish, or the pool's.
-    fn grow(
-        (left, taken): (&mut u64, &mut u64),
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> bool {
+    fn grow(left: &mut u64, current: usize, desired: usize, maximum: Option<usize>) -> bool {
         let growth = desired.saturating_sub(current) as u64;
         let fits = growth <= *left && maximum.is_none_or(|maximum| desired <= maximum);
         if fits {
             *left -= growth;
-            *taken += growth;
         }
         fits
     }
@@ -286,8 +271,7 @@ impl wasmtime::ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let memory = (&mut self.memory_left, &mut self.memory_taken);
-        let fits = Self::grow(memory, current, desired, maximum);
+        let fits = Self::grow(&mut self.memory_left, current, desired, maximum);
         if !fits {
             self.refused = Some(Refused::Memory);
         }
@@ -300,8 +284,7 @@ impl wasmtime::ResourceLimiter for Limiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let table = (&mut self.table_left, &mut self.table_taken);
-        let fits = Self::grow(table, current, desired, maximum);
+        let fits = Self::grow(&mut self.table_left, current, desired, maximum);
         if !fits {
             self.refused = Some(Refused::Table);
         }
