@@ -8,17 +8,13 @@
 // what the console of the host's own pages complained about.
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import puppeteer from 'puppeteer-core';
+import { launch } from './chromium.mjs';
 
-const { CHROMIUM, CONNECT_URL, SCREENSHOTS } = process.env;
+const { CONNECT_URL, SCREENSHOTS } = process.env;
 const origin = new URL(CONNECT_URL).origin;
 await mkdir(SCREENSHOTS, { recursive: true });
 
-const browser = await puppeteer.launch({
-  executablePath: CHROMIUM,
-  // Chromium has no sandbox for root.
-  args: process.getuid() === 0 ? ['--no-sandbox'] : [],
-});
+const browser = await launch();
 try {
   const page = await browser.newPage();
   page.setDefaultTimeout(30_000);

@@ -5,23 +5,16 @@
 //   PAGE_URL  the page
 //   KEY       the right key
 // It prints what was seen, as JSON.
-import puppeteer from 'puppeteer-core';
+import { launch, reader } from './chromium.mjs';
 
-const { CHROMIUM, PAGE_URL, KEY } = process.env;
-const browser = await puppeteer.launch({
-  executablePath: CHROMIUM,
-  args: process.getuid() === 0 ? ['--no-sandbox'] : [],
-});
+const { PAGE_URL, KEY } = process.env;
+const browser = await launch();
 try {
   const page = await browser.newPage();
   page.setDefaultTimeout(30_000);
   const urls = [];
   page.on('request', (request) => urls.push(request.url()));
-  const text = (selector) => page.$eval(selector, (element) => element.innerText);
-  // A page that is not in front paints nothing, so that nothing may wait for that.
-  const polling = { polling: 100 };
-  const shows = (selector, wanted) => page.waitForFunction(
-    (selector, wanted) => document.querySelector(selector)?.innerText.includes(wanted), polling, selector, wanted);
+  const { text, shows } = reader(page);
   const enter = async (key) => {
     await page.waitForSelector('#ask-key[open]');
     await page.type('#key-text', key);

@@ -11,19 +11,15 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import readline from 'node:readline';
-import puppeteer from 'puppeteer-core';
+import { launch, polling, reader } from './chromium.mjs';
 
-const { CHROMIUM, PAGE_URL, OTHER_URL, SCREENSHOTS } = process.env;
+const { PAGE_URL, OTHER_URL, SCREENSHOTS } = process.env;
 const origin = new URL(PAGE_URL).origin;
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const answers = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 await mkdir(SCREENSHOTS, { recursive: true });
 
-const browser = await puppeteer.launch({
-  executablePath: CHROMIUM,
-  // Chromium has no sandbox for root.
-  args: process.getuid() === 0 ? ['--no-sandbox'] : [],
-});
+const browser = await launch();
 try {
   const page = await browser.newPage();
   page.setDefaultTimeout(30_000);
@@ -39,11 +35,7 @@ try {
     dialog.dismiss();
   });
 
-  const text = (selector) => page.$eval(selector, (element) => element.innerText);
-  // A page that is not in front paints nothing, so that nothing may wait for that.
-  const polling = { polling: 100 };
-  const shows = (selector, wanted) => page.waitForFunction(
-    (selector, wanted) => document.querySelector(selector)?.innerText.includes(wanted), polling, selector, wanted);
+  const { text, shows } = reader(page);
   const lacks = (selector, unwanted) => page.waitForFunction(
     (selector, unwanted) => !document.querySelector(selector).innerText.includes(unwanted), polling, selector, unwanted);
   const looks = async (value) => page.emulateMediaFeatures([

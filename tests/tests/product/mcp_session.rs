@@ -257,6 +257,15 @@ fn go_on(asked: &Value, answer: &Value) -> Value {
     json!({ "requestState": asked["requestState"], "inputResponses": { "answer": answer } })
 }
 
+/// The parameters were refused, with these words among others.
+fn assert_refused(error: &Value, words: &str) {
+    assert_eq!(error["code"], -32602, "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains(words),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_stateless_client_is_asked_by_the_result_and_goes_on_once() {
     let fixture = fixture("[limits]\ntime_ms = 1000");
@@ -289,12 +298,7 @@ fn a_stateless_client_is_asked_by_the_result_and_goes_on_once() {
             [json!({ "progressToken": "second", "progress": 2.0 })]
         );
 
-        let error = client.call_with("invite", json!({}), more);
-        assert_eq!(error["code"], -32602, "{error}");
-        assert!(
-            error["message"].as_str().unwrap().contains("used"),
-            "{error}"
-        );
+        assert_refused(&client.call_with("invite", json!({}), more), "used");
     }
 }
 
@@ -304,8 +308,10 @@ fn a_call_that_waits_goes_on_for_nobody_else_and_with_nothing_else() {
     let of_ann = ["--profile", "work", "--thread", "t"];
     let (mut client, asked) = asked(&fixture, &of_ann);
     for (tool, arguments) in [("report", report()), ("invite", json!({ "more": 1 }))] {
-        let error = client.call_with(tool, arguments, go_on(&asked, &ann()));
-        assert_eq!(error["code"], -32602, "{tool}: {error}");
+        assert_refused(
+            &client.call_with(tool, arguments, go_on(&asked, &ann())),
+            "",
+        );
     }
     for other in [
         ["--profile", "personal", "--thread", "t"],
@@ -313,15 +319,15 @@ fn a_call_that_waits_goes_on_for_nobody_else_and_with_nothing_else() {
     ] {
         let version = Protocol::V2026_07_28;
         let mut other = McpClient::start(&fixture, &other, version, shows_forms(version));
-        let error = other.call_with("invite", json!({}), go_on(&asked, &ann()));
-        assert_eq!(error["code"], -32602, "{error}");
+        let refused = other.call_with("invite", json!({}), go_on(&asked, &ann()));
+        assert_refused(&refused, "");
     }
     // Without its mark it is the state of an interrupt, which it is not.
     let mut stripped = asked.clone();
     let state = asked["requestState"].as_str().unwrap();
     stripped["requestState"] = state.strip_prefix("asked.").unwrap().into();
-    let error = client.call_with("invite", json!({}), go_on(&stripped, &ann()));
-    assert_eq!(error["code"], -32602, "{error}");
+    let refused = client.call_with("invite", json!({}), go_on(&stripped, &ann()));
+    assert_refused(&refused, "");
 
     // Nothing of this has used it up.
     let result = client.call_with("invite", json!({}), go_on(&asked, &ann()));
@@ -336,12 +342,8 @@ fn a_call_that_waited_in_a_process_that_is_gone_is_over() {
     assert!(client.end());
     let version = Protocol::V2026_07_28;
     let mut client = McpClient::start(&fixture, &arguments, version, shows_forms(version));
-    let error = client.call_with("invite", json!({}), go_on(&asked, &ann()));
-    assert_eq!(error["code"], -32602, "{error}");
-    assert!(
-        error["message"].as_str().unwrap().contains("is over"),
-        "{error}"
-    );
+    let refused = client.call_with("invite", json!({}), go_on(&asked, &ann()));
+    assert_refused(&refused, "is over");
 }
 
 #[test]

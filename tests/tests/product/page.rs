@@ -258,15 +258,17 @@ async fn listeners_are_bounded_for_each_user_and_end_with_the_server() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_needs_no_key_and_holds_nothing_that_would() {
-    let public = format!(
+/// A host at a public address, where everybody needs a key.
+fn public() -> (Fixture, HttpServer) {
+    parity(&format!(
         "connect.public_url = 'https://holster.example.com/'\n{}",
         keys()
-    );
-    let fixture = Fixture::new(&public);
-    fixture.plug_in(&component("parity-rust"));
-    let server = HttpServer::start(&fixture);
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_needs_no_key_and_holds_nothing_that_would() {
+    let (_fixture, server) = public();
     let nobody = as_nobody(&server);
     for (path, kind) in [
         ("", "text/html; charset=utf-8"),
@@ -540,13 +542,7 @@ async fn a_person_connects_sees_calls_and_disconnects_in_chromium() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_needs_a_key_keeps_it_to_its_tab_and_out_of_every_address() {
-    let public = format!(
-        "connect.public_url = 'https://holster.example.com/'\n{}",
-        keys()
-    );
-    let fixture = Fixture::new(&public);
-    fixture.plug_in(&component("parity-rust"));
-    let server = HttpServer::start(&fixture);
+    let (_fixture, server) = public();
     let authorization = key("ann");
     let secret = authorization.trim_start_matches("Bearer ");
 
