@@ -11,11 +11,12 @@ use std::path::Path;
 use holster_tests::{cargo_metadata, repository};
 use serde_json::Value;
 
-/// What a crate of the host may import of this repository, be it for its tests only. A front may import the core, and the
-/// clients for what it asks itself.
+/// What a crate of the host may import of this repository, be it for its tests only. A front may import the core, the
+/// clients for what it asks itself, and what all pages have in common.
 const LAYERS: &[(&str, &[&str])] = &[
     ("holster-types", &[]),
     ("holster-http", &["holster-types"]),
+    ("holster-look", &[]),
     ("holster-runtime", &["holster-http", "holster-types"]),
     ("holster-broker", &["holster-http", "holster-types"]),
     (
@@ -23,7 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["holster-broker", "holster-runtime", "holster-types"],
     ),
 ];
-const FRONT: &[&str] = &["holster-core", "holster-http"];
+const FRONT: &[&str] = &["holster-core", "holster-http", "holster-look"];
 /// The one executable, which puts the host and its servers together: the only front that imports others.
 const EXECUTABLE: &str = "holster-cli";
 /// What stands beside the host and may be used by the tests of any crate.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use holster_types::{CredentialHeader, HostPattern, ProviderId};
+use holster_types::{CredentialHeader, HostPattern, ProviderId, travels_safely};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -918,14 +918,8 @@ fn url_template(text: &str) -> bool {
     let Ok(url) = url::Url::parse(&filled) else {
         return false;
     };
-    let loopback = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(domain)) => domain == "localhost",
-        None => return false,
-    };
     let open = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    open && (url.scheme() == "https" || (url.scheme() == "http" && loopback))
+    open && travels_safely(&url)
 }
 
 #[cfg(test)]

@@ -5,6 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod discovery;
+
+pub use discovery::{may_be_asked, metadata_places};
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -16,6 +20,7 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder}
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 use tower_service::Service;
 
@@ -56,6 +61,17 @@ impl<B> Clients<B> {
         };
         client.get_or_init(|| (self.build)(connector(reach, self.tls.get_or_init(tls).clone())))
     }
+}
+
+/// A client that keeps no connection: for requests that are rare, where one that dies on an old connection leaves open
+/// whether it arrived.
+pub fn unpooled<B>(connector: Connector) -> Client<Connector, B>
+where
+    B: http_body::Body<Data: Send> + Send,
+{
+    Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build(connector)
 }
 
 fn tls() -> ClientConfig {

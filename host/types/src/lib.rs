@@ -25,7 +25,7 @@ pub use name::{
     ThreadId, ToolName,
 };
 pub use scopes::{Requirement, Scopes};
-pub use server_url::{InvalidServerUrl, ServerUrl};
+pub use server_url::{InvalidServerUrl, ServerUrl, travels_safely};
 
 /// Secrets are [`secrecy::SecretString`]s everywhere: zeroed when dropped, `[REDACTED]` when printed.
 pub use secrecy::{ExposeSecret, SecretString};

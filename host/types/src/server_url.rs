@@ -36,13 +36,15 @@ impl ServerUrl {
     }
 }
 
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
+/// Whether nobody on the way can read what is sent to an address, or change it: `https`, or `http` to this machine.
+pub fn travels_safely(url: &Url) -> bool {
+    let is_this_machine = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+        None => return false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_this_machine)
 }
 
 impl TryFrom<String> for ServerUrl {
@@ -52,11 +54,9 @@ impl TryFrom<String> for ServerUrl {
         let Ok(url) = Url::parse(&text) else {
             return Err(InvalidServerUrl(text));
         };
-        let travels_safely = url.scheme() == "https" && url.has_host()
-            || url.scheme() == "http" && is_this_machine(&url);
         let is_plain =
             url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-        if travels_safely && is_plain {
+        if travels_safely(&url) && is_plain {
             Ok(Self { text, url })
         } else {
             Err(InvalidServerUrl(text))

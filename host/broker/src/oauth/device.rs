@@ -1,6 +1,6 @@
 //! The device flow (RFC 8628), for a host that no browser can reach.
 
-use holster_types::{Scopes, SecretString};
+use holster_types::{Scopes, SecretString, travels_safely};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -157,10 +157,5 @@ impl AuthorizationServer {
 /// A page that a person may be sent to: a link in a terminal or a page must not do anything else.
 fn page_for_people(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let loopback = match url.host()? {
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-        url::Host::Domain(name) => name == "localhost",
-    };
-    (url.scheme() == "https" || (url.scheme() == "http" && loopback)).then_some(url)
+    travels_safely(&url).then_some(url)
 }

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use holster_http::{Clients, Connector, ProhibitedAddress};
+use holster_http::{Clients, ProhibitedAddress, may_be_asked, unpooled};
 use holster_types::{ExposeSecret as _, Reach, SecretString};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -44,14 +42,7 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err(format!("{} holds more than an address", origin(&url)));
         }
-        if place.is_some_and(|place| place.origin() == url.origin() && url.origin().is_tuple()) {
-            return Ok(Self(url));
-        }
-        let public = url.scheme() == "https"
-            && url
-                .host_str()
-                .is_some_and(|host| Reach::of(host) == Reach::Public);
-        if public {
+        if may_be_asked(&url, place) {
             Ok(Self(url))
         } else {
             Err(format!("{} is not `https` to a public host", origin(&url)))
@@ -410,13 +401,6 @@ fn failure(error: &(dyn std::error::Error + 'static), connect: bool) -> &'static
     } else {
         "the connection broke off"
     }
-}
-
-/// No connection is kept: requests are rare, and one that dies on an old connection leaves open whether it arrived.
-fn unpooled(connector: Connector) -> Client<Connector, Full<Bytes>> {
-    Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(0)
-        .build(connector)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use holster_http::metadata_places;
 use http::Method;
 use serde::Deserialize;
 use url::Url;
@@ -105,7 +106,7 @@ async fn ask(http: &HttpClient, issuer: &str) -> Result<Metadata, OAuthError> {
     if url.query().is_some() {
         return Err(unusable(issuer, "an issuer has no query (RFC 8414 §2)"));
     }
-    for place in places(&url) {
+    for place in metadata_places(&url) {
         let request = Request::new(Method::GET, &Endpoint::of_operator(place));
         let answer = http.send(&request).await?.settled()?;
         if !answer.status.is_success() {
@@ -131,24 +132,6 @@ async fn ask(http: &HttpClient, issuer: &str) -> Result<Metadata, OAuthError> {
     ))
 }
 
-fn places(issuer: &Url) -> Vec<Url> {
-    let path = issuer.path().trim_end_matches('/').to_owned();
-    let at = |path: String| {
-        let mut place = issuer.clone();
-        place.set_path(&path);
-        place
-    };
-    let mut places = vec![
-        // RFC 8414 §3.1 puts the path of the issuer behind, OpenID Connect Discovery §4.1 before.
-        at(format!("/.well-known/oauth-authorization-server{path}")),
-        at(format!("{path}/.well-known/openid-configuration")),
-    ];
-    if !path.is_empty() {
-        places.insert(1, at(format!("/.well-known/openid-configuration{path}")));
-    }
-    places
-}
-
 pub(super) fn unusable(issuer: &str, reason: &str) -> OAuthError {
     OAuthError::Metadata {
         issuer: issuer.to_owned(),
@@ -159,31 +142,6 @@ pub(super) fn unusable(issuer: &str, reason: &str) -> OAuthError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metadata_is_looked_for_where_the_specifications_say() {
-        for (issuer, expected) in [
-            (
-                "https://x.example",
-                &[
-                    "https://x.example/.well-known/oauth-authorization-server",
-                    "https://x.example/.well-known/openid-configuration",
-                ][..],
-            ),
-            (
-                "https://x.example/a/b/",
-                &[
-                    "https://x.example/.well-known/oauth-authorization-server/a/b",
-                    "https://x.example/.well-known/openid-configuration/a/b",
-                    "https://x.example/a/b/.well-known/openid-configuration",
-                ],
-            ),
-        ] {
-            let places = places(&Url::parse(issuer).unwrap());
-            let places: Vec<_> = places.iter().map(Url::as_str).collect();
-            assert_eq!(places, expected, "{issuer}");
-        }
-    }
 
     #[test]
     fn an_endpoint_is_public_or_at_the_issuers_own_place() {

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -16,28 +13,6 @@ use crate::site::Site;
 
 /// No provider sends back more than a few hundred bytes.
 const MAX_QUERY: usize = 16 * 1024;
-
-/// What every answer carries.
-const HEADERS: [(HeaderName, &str); 8] = [
-    (CACHE_CONTROL, "no-store"),
-    // `no-referrer` would hide the origin of our own forms as well (Fetch, "append a request `Origin` header").
-    (REFERRER_POLICY, "same-origin"),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (X_FRAME_OPTIONS, "DENY"),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("permissions-policy"),
-        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-    ),
-    (HeaderName::from_static("x-robots-tag"), "noindex"),
-];
 
 /// Answers a request that is not for these pages, passes on any other, and sees that no answer lacks a header.
 pub(crate) async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
@@ -73,9 +48,11 @@ fn refusal(site: &Site, request: &Request) -> Option<pages::Page> {
 }
 
 fn protect(headers: &mut HeaderMap) {
-    for (name, value) in HEADERS {
+    for (name, value) in holster_look::HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // `no-referrer` would hide the origin of our own forms as well (Fetch, "append a request `Origin` header").
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers
         .entry(CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static(pages::POLICY));

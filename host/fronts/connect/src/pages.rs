@@ -2,11 +2,12 @@
 //!
 //! `maud` escapes whatever is put into them. They work without a script, by keyboard and by ear, in the dark and on a
 //! telephone. What the page of a connection offers is in `pages/choose.rs`; how all of them look, in
-//! `pages/connect.css` and, as far as other pages of this host look like that too, in `fronts/look`.
+//! `pages/connect.css` and, as far as other pages of this host look like that too, in `holster-look`.
 
 mod choose;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
@@ -31,14 +32,9 @@ const LEAVING_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'sel
 const LOCAL_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' https: \
     http://127.0.0.1:* http://localhost:*; base-uri 'none'; frame-ancestors 'none'";
 
-/// A rounded square, so that browsers ask for no `/favicon.ico`.
-const ICON: &str = include_str!("../../look/icon.uri");
-
 /// How the pages look.
-pub(crate) const STYLE: &str = concat!(
-    include_str!("../../look/look.css"),
-    include_str!("pages/connect.css")
-);
+pub(crate) static STYLE: LazyLock<String> =
+    LazyLock::new(|| [holster_look::STYLE, include_str!("pages/connect.css")].concat());
 
 /// How many tiles `look.css` has colours for.
 const COLOURS: usize = 8;
@@ -274,7 +270,7 @@ fn layout(title: &str, refresh: Option<u32>, card: &Markup) -> Markup {
                     meta http-equiv="refresh" content=(seconds);
                 }
                 title { (title) " · Holster" }
-                link rel="icon" href=(ICON);
+                link rel="icon" href=(holster_look::ICON);
                 link rel="stylesheet" href="/connect.css";
             }
             body {

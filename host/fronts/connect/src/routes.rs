@@ -172,7 +172,11 @@ async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 }
 
 async fn style() -> Response {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], pages::STYLE).into_response()
+    (
+        [(CONTENT_TYPE, "text/css; charset=utf-8")],
+        pages::STYLE.as_str(),
+    )
+        .into_response()
 }
 
 async fn health() -> StatusCode {

@@ -4,13 +4,10 @@
 //! shows, its script asks `/v1` for as any program does, with the key that the person enters where one is needed; and
 //! what tools say of themselves it puts there as text, which its policy holds it to.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -19,37 +16,13 @@ use crate::gate::{Gate, by_name};
 
 const HTML: &str = include_str!("page/page.html");
 const SCRIPT: &str = include_str!("page/page.js");
-const STYLE: &str = concat!(
-    include_str!("../../look/look.css"),
-    include_str!("page/page.css")
-);
+static STYLE: LazyLock<String> =
+    LazyLock::new(|| [holster_look::STYLE, include_str!("page/page.css")].concat());
 
 /// What the page may do: look like itself, run its own script and ask this host. No text becomes markup or a script:
 /// with `require-trusted-types-for`, browsers refuse whatever would make it so.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; \
     form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-
-/// What every answer carries.
-const HEADERS: [(HeaderName, &str); 9] = [
-    (CACHE_CONTROL, "no-store"),
-    (CONTENT_SECURITY_POLICY, POLICY),
-    (REFERRER_POLICY, "no-referrer"),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (X_FRAME_OPTIONS, "DENY"),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("permissions-policy"),
-        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-    ),
-    (HeaderName::from_static("x-robots-tag"), "noindex"),
-];
 
 /// The page and what it is made of.
 pub(crate) fn routes(gate: Arc<Gate>) -> Router {
@@ -58,14 +31,18 @@ pub(crate) fn routes(gate: Arc<Gate>) -> Router {
     };
     Router::new()
         .route("/", file("text/html; charset=utf-8", HTML))
-        .route("/page.css", file("text/css; charset=utf-8", STYLE))
+        .route("/page.css", file("text/css; charset=utf-8", STYLE.as_str()))
         .route("/page.js", file("text/javascript; charset=utf-8", SCRIPT))
         .layer(from_fn_with_state(gate, by_name))
         .layer(map_response(protect))
 }
 
 async fn protect(mut response: Response) -> Response {
-    for (name, value) in HEADERS {
+    let own = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in holster_look::HEADERS.into_iter().chain(own) {
         let value = HeaderValue::from_static(value);
         response.headers_mut().insert(name, value);
     }
@@ -96,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_icon_is_that_of_all_pages() {
-        assert!(HTML.contains(include_str!("../../look/icon.uri")));
+        assert!(HTML.contains(holster_look::ICON));
     }
 
     #[test]

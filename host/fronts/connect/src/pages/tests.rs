@@ -250,7 +250,7 @@ fn every_page_is_whole_and_needs_no_script() {
         }
     }
     if let Some(folder) = &folder {
-        std::fs::write(folder.join("connect.css"), STYLE).unwrap();
+        std::fs::write(folder.join("connect.css"), STYLE.as_str()).unwrap();
     }
 }
 

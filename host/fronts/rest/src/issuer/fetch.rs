@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use holster_core::types::{Reach, ServerUrl};
-use holster_http::{Clients, Connector};
+use holster_http::{Clients, may_be_asked, metadata_places, unpooled};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::header::{ACCEPT, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -39,7 +37,7 @@ impl Http {
 
     /// Where an issuer says its keys are.
     pub(super) async fn key_place(&self, issuer: &ServerUrl) -> Result<Url, String> {
-        for place in places(issuer.url()) {
+        for place in metadata_places(issuer.url()) {
             let Some(metadata) = self.document::<Metadata>(&place).await? else {
                 continue;
             };
@@ -49,7 +47,7 @@ impl Http {
             }
             let named = metadata.jwks_uri.as_deref().map(Url::parse);
             return match named {
-                Some(Ok(url)) if may_be_asked(&url, issuer.url()) => Ok(url),
+                Some(Ok(url)) if may_hold_keys(&url, issuer.url()) => Ok(url),
                 Some(_) => Err(format!(
                     "the `jwks_uri` in {place} is neither `https` to a public host nor at the issuer's own place"
                 )),
@@ -97,34 +95,9 @@ impl Http {
     }
 }
 
-/// An address that an issuer names: public, or at its own place.
-fn may_be_asked(url: &Url, issuer: &Url) -> bool {
-    if !url.username().is_empty() || url.password().is_some() {
-        return false;
-    }
-    let public = url.scheme() == "https"
-        && url
-            .host_str()
-            .is_some_and(|host| Reach::of(host) == Reach::Public);
-    public || (url.origin().is_tuple() && url.origin() == issuer.origin())
-}
-
-/// RFC 8414 §3.1 puts the path of the issuer behind, OpenID Connect Discovery §4.1 before.
-fn places(issuer: &Url) -> Vec<Url> {
-    let path = issuer.path().trim_end_matches('/').to_owned();
-    let mut paths = vec![
-        format!("/.well-known/oauth-authorization-server{path}"),
-        format!("{path}/.well-known/openid-configuration"),
-    ];
-    if !path.is_empty() {
-        paths.insert(1, format!("/.well-known/openid-configuration{path}"));
-    }
-    let place = |path: String| {
-        let mut place = issuer.clone();
-        place.set_path(&path);
-        place
-    };
-    paths.into_iter().map(place).collect()
+/// An address of keys that an issuer names.
+fn may_hold_keys(url: &Url, issuer: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none() && may_be_asked(url, Some(issuer))
 }
 
 /// An error with its causes.
@@ -138,41 +111,9 @@ fn whole(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Documents are asked for every few minutes.
-fn unpooled(connector: Connector) -> Client<Connector, Empty<Bytes>> {
-    Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(0)
-        .build(connector)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metadata_is_looked_for_where_the_specifications_say() {
-        for (issuer, expected) in [
-            (
-                "https://x.example",
-                &[
-                    "https://x.example/.well-known/oauth-authorization-server",
-                    "https://x.example/.well-known/openid-configuration",
-                ][..],
-            ),
-            (
-                "https://x.example/a/b/",
-                &[
-                    "https://x.example/.well-known/oauth-authorization-server/a/b",
-                    "https://x.example/.well-known/openid-configuration/a/b",
-                    "https://x.example/a/b/.well-known/openid-configuration",
-                ],
-            ),
-        ] {
-            let places = places(&Url::parse(issuer).unwrap());
-            let places: Vec<_> = places.iter().map(Url::as_str).collect();
-            assert_eq!(places, expected, "{issuer}");
-        }
-    }
 
     #[test]
     fn keys_are_at_a_public_place_or_at_the_issuers_own() {
@@ -189,7 +130,7 @@ mod tests {
             ("http://127.0.0.1:9", "http://127.0.0.1:10/keys", false),
         ] {
             let (issuer, keys) = (Url::parse(issuer).unwrap(), Url::parse(keys).unwrap());
-            assert_eq!(may_be_asked(&keys, &issuer), usable, "{issuer} {keys}");
+            assert_eq!(may_hold_keys(&keys, &issuer), usable, "{issuer} {keys}");
         }
     }
 }
