@@ -1,7 +1,7 @@
 //! A real authorisation server on the loopback interface, and a browser that logs in to it.
 //!
-//! [`IdentityProvider::start`] runs `server.mjs` under Node.js (20 or later) on a free port, installing its packages
-//! the first time; it ends with the value. [`IdentityProvider::login`] walks through its pages as a person would, up to
+//! [`IdentityProvider::start`] runs `server.mjs` under Node.js 22 on a free port, installing that and its packages the
+//! first time; it ends with the value. [`IdentityProvider::login`] walks through its pages as a person would, up to
 //! the redirect to the client, which it does not follow. Which clients it knows stands in `server.mjs`.
 
 #![forbid(unsafe_code)]
@@ -12,7 +12,7 @@ pub use browser::Browser;
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl IdentityProvider {
     pub async fn start(options: Options) -> io::Result<Self> {
         let package = Path::new(env!("CARGO_MANIFEST_DIR"));
         install_packages(package).await?;
-        let mut server = tokio::process::Command::new("node")
+        let mut server = tokio::process::Command::new(node(package))
             .arg(package.join("server.mjs"))
             .current_dir(package)
             .env("PORT", "0")
@@ -99,7 +99,7 @@ impl IdentityProvider {
             .spawn()
             .map_err(|error| {
                 io::Error::other(format!(
-                    "`node` cannot be run (Node.js 20 is needed): {error}"
+                    "`node` cannot be run (Node.js 22 is needed): {error}"
                 ))
             })?;
         let output = server.stdout.take().expect("its output is piped");
@@ -149,6 +149,26 @@ impl IdentityProvider {
         let url = Url::parse(&format!("{}{path}", self.issuer)).map_err(io::Error::other)?;
         let response = browser::send(http::Method::GET, &url, &[], "").await?;
         Ok(response.into_body())
+    }
+}
+
+/// The Node.js that comes with the packages, where there is one for this machine, or else the one on the path. Up to
+/// version 20 a key that is exported can wait for itself for ever: the garbage collector wants the lock of the export.
+fn node(package: &Path) -> PathBuf {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let bundled = format!(
+        "node_modules/node-{}-{architecture}/bin/node",
+        std::env::consts::OS
+    );
+    let bundled = package.join(bundled);
+    if bundled.exists() {
+        bundled
+    } else {
+        PathBuf::from("node")
     }
 }
 
