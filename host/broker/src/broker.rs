@@ -694,6 +694,7 @@ mod connect;
 mod guidance;
 mod renew;
 mod resume;
+mod visit;
 
 #[cfg(test)]
 mod tests;

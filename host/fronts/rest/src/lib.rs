@@ -1,15 +1,12 @@
 //! Tools over plain HTTP, and who may send requests to this host at all.
 //!
-//! [`Gate`] admits a request, or refuses it: it knows the host's names, the callers' keys, who issues tokens to callers and
-//! how often each may ask, and says for whom a request is ([`Caller`](holster_core::Caller)). [`router`] answers what was
+//! [`Gate`] admits a request, or refuses it: it knows the host's names, who may call and how often each may, and says for whom a request is ([`Caller`](holster_core::Caller)). [`router`] answers what was
 //! admitted under `/v1`, and shows people a page at `/`.
 //! [`Server`] is the listener, bounded and graceful. What a call, a connection or an account is, the core decides.
 
 #![forbid(unsafe_code)]
 
 mod gate;
-mod issuer;
-mod key;
 mod page;
 mod problem;
 mod resource;
@@ -17,7 +14,5 @@ mod routes;
 mod server;
 
 pub use gate::{Gate, GateError, GateSettings};
-pub use holster_core::types::KeyDigest;
-pub use key::{CallerKey, NewKey};
 pub use routes::{Events, Rest, openapi, router};
 pub use server::{ServeError, Server};
