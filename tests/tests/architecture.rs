@@ -17,11 +17,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("holster-types", &[]),
     ("holster-http", &["holster-types"]),
     ("holster-look", &[]),
+    ("holster-audit", &["holster-types"]),
     ("holster-runtime", &["holster-http", "holster-types"]),
-    ("holster-broker", &["holster-http", "holster-types"]),
+    (
+        "holster-broker",
+        &["holster-audit", "holster-http", "holster-types"],
+    ),
     (
         "holster-core",
-        &["holster-broker", "holster-runtime", "holster-types"],
+        &[
+            "holster-audit",
+            "holster-broker",
+            "holster-runtime",
+            "holster-types",
+        ],
     ),
     ("holster-callers", &["holster-core", "holster-http"]),
 ];

@@ -2,6 +2,8 @@
 
 #[path = "product/accounts.rs"]
 mod accounts;
+#[path = "product/audit.rs"]
+mod audit;
 #[path = "product/bad_input.rs"]
 mod bad_input;
 #[path = "product/canary.rs"]

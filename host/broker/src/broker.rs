@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
+use holster_audit::AuditLog;
 use holster_types::{
     CredentialHeader, Grant, HostPattern, IssuerName, ProfileName, Proof, ProviderId, Requirement,
     Scopes, SecretString, TenantId,
@@ -25,7 +26,7 @@ use crate::oauth::{AuthorizationServers, DpopKey};
 use crate::provider::Provider;
 use crate::providers::Providers;
 use crate::resolve::{Missing, Reason, Unmet};
-use crate::vault::{Candidates, Held, KeyKeeper, Vault, audit};
+use crate::vault::{Candidates, Held, KeyKeeper, Vault};
 
 /// What the broker works with.
 #[derive(Debug, Clone)]
@@ -257,6 +258,11 @@ impl Broker {
             profile: owner.profile.clone(),
             provider: provider.clone(),
         })
+    }
+
+    /// The log of what is done with credentials, and of calls.
+    pub fn audit_log(&self) -> &Arc<AuditLog> {
+        self.vault.audit_log()
     }
 
     /// The credentials of a tenant, sorted by profile and provider; of all profiles, or of one. What cannot be
@@ -615,8 +621,6 @@ fn grant(owner: &Owner, need: &Need<'_>, held: &Held) -> Answer {
     let Some(secret) = held.secret.grant() else {
         return Err(lack(owner, need, Reason::NoToken));
     };
-    let account = held.account.as_deref();
-    audit("used", owner, &provider.id, account, held.generation);
     Ok(Grant {
         provider: provider.id.clone(),
         profile: owner.profile.clone(),

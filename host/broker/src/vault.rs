@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use holster_audit::{Action, AuditLog, CredentialEvent, Event};
 use holster_types::{ProfileName, ProviderId, Scopes, TenantId};
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -238,6 +239,7 @@ pub struct Vault {
     store: OnceLock<Store>,
     cache: RwLock<Cache>,
     refreshes: Refreshes,
+    audit: Arc<AuditLog>,
 }
 
 /// The profiles that may serve a provider where a call names none.
@@ -303,7 +305,32 @@ impl Vault {
             store: OnceLock::new(),
             cache: RwLock::default(),
             refreshes: Refreshes::default(),
+            audit: Arc::new(AuditLog::in_folder(&holster_audit::folder(data_folder))),
         }
+    }
+
+    /// Where it is written what is done with credentials.
+    pub(crate) fn audit_log(&self) -> &Arc<AuditLog> {
+        &self.audit
+    }
+
+    fn audit(
+        &self,
+        action: Action,
+        owner: &Owner,
+        provider: &ProviderId,
+        account: Option<&str>,
+        generation: i64,
+    ) {
+        let event = CredentialEvent {
+            action,
+            tenant: owner.tenant.clone(),
+            profile: owner.profile.clone(),
+            provider: provider.clone(),
+            account: account.map(str::to_owned),
+            generation,
+        };
+        self.audit.write(move || Event::Credential(event));
     }
 
     /// The credential, if there is one. A replacement or removal by another process is seen 100 ms later, at the
@@ -394,8 +421,8 @@ impl Vault {
         let added = store.put(owner, provider, &credential, now()).await;
         self.has_written();
         let (added, generation) = added?;
-        audit(
-            "stored",
+        self.audit(
+            Action::Stored,
             owner,
             provider,
             credential.account.as_deref(),
@@ -417,7 +444,13 @@ impl Vault {
         self.has_written();
         let removed = removed?;
         if let Some((account, generation)) = &removed {
-            audit("removed", owner, provider, account.as_deref(), *generation);
+            self.audit(
+                Action::Removed,
+                owner,
+                provider,
+                account.as_deref(),
+                *generation,
+            );
         }
         Ok(removed.is_some())
     }
@@ -741,26 +774,6 @@ impl Vault {
         cache.writes += 1;
         cache.fresh_until = None;
     }
-}
-
-/// Writes to the audit log, which is the target `holster::audit` of the tracing events, what was done with a
-/// credential. Never a secret.
-pub(crate) fn audit(
-    action: &'static str,
-    owner: &Owner,
-    provider: &ProviderId,
-    account: Option<&str>,
-    generation: i64,
-) {
-    tracing::info!(
-        target: "holster::audit",
-        action,
-        tenant = %owner.tenant,
-        profile = %owner.profile,
-        %provider,
-        account,
-        generation,
-    );
 }
 
 fn row_error(owner: &Owner, provider: &ProviderId, problem: RowProblem) -> VaultError {

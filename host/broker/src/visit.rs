@@ -10,7 +10,8 @@ use url::Url;
 use crate::{ConfiguredClient, OAuthError, Owner, VaultError};
 
 /// Who has to show who they are before they may go on with a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SignIn {
     /// Everybody but the user of this machine, `local`.
     Others,

@@ -119,6 +119,10 @@ pub enum Failure {
     },
     #[error("`{tool}` was not called, since more than one account could serve it: {unmet}")]
     Ambiguous { tool: ToolName, unmet: Unmet },
+    #[error(
+        "`{tool}` was not called, since what it does with accounts cannot be put on record: {trouble}"
+    )]
+    NoRecord { tool: ToolName, trouble: String },
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error(

@@ -1,13 +1,14 @@
 //! The history: what was called lately, for whom, and how it ended.
 //!
 //! A [`Recording`] accompanies a call from its arrival to its end, whatever the end: a call that is dropped halfway is
-//! recorded too. The last records stay in memory, and each is a line in the log (`holster::audit`). A record holds
-//! no arguments, no answers and no secrets; it is complete and in typed parts, so that it can also be kept for good.
+//! recorded too. The last records stay in memory, and each is a line of the audit log. A record holds no arguments, no
+//! answers and no secrets.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use holster_audit::{AccountActed, AuditLog, CallEvent, ComponentRan, Event, HostVisited};
 use holster_broker::Unmet;
 use holster_runtime::HostVisit;
 use holster_types::{
@@ -15,7 +16,7 @@ use holster_types::{
 };
 use tokio::sync::watch;
 
-use crate::call::{Account, Call, Outcome};
+use crate::call::{Account, Call, Failure, Outcome};
 
 /// How many calls are kept.
 const KEPT: usize = 500;
@@ -124,6 +125,10 @@ impl CallEnd {
             Outcome::Interrupted(interrupted) => Self::Interrupted {
                 missing: missing(&interrupted.unmet),
             },
+            // The violations would repeat what was passed.
+            Outcome::Failed(Failure::InvalidArguments { tool, .. }) => Self::Failed {
+                reason: format!("the arguments do not fit the input schema of `{tool}`"),
+            },
             Outcome::Failed(failure) => Self::Failed {
                 reason: shortened(failure.to_string()),
             },
@@ -149,10 +154,11 @@ fn shortened(mut text: String) -> String {
 }
 
 /// The last calls of this host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct History {
     records: Mutex<Records>,
     changed: watch::Sender<()>,
+    log: Arc<AuditLog>,
 }
 
 #[derive(Debug, Default)]
@@ -164,6 +170,14 @@ struct Records {
 }
 
 impl History {
+    pub(crate) fn new(log: &Arc<AuditLog>) -> Self {
+        Self {
+            records: Mutex::default(),
+            changed: watch::Sender::default(),
+            log: Arc::clone(log),
+        }
+    }
+
     /// The last calls of a user, the newest first. Those of others are in the way: 500 are kept of all users together.
     pub fn of(&self, tenant: &TenantId) -> Vec<Arc<CallRecord>> {
         let records = self.records();
@@ -212,7 +226,7 @@ impl History {
             record
         };
         self.changed.send_replace(());
-        audit(&record);
+        self.log.write(move || record.event());
     }
 
     fn records(&self) -> MutexGuard<'_, Records> {
@@ -306,31 +320,36 @@ impl Drop for Recording<'_> {
     }
 }
 
-/// Written out only if somebody reads it.
-fn audit(record: &CallRecord) {
-    let CallRecord {
-        tenant,
-        thread,
-        profile,
-        tool,
-        component,
-        accounts,
-        hosts,
-        end,
-        ..
-    } = record;
-    let hash = component.as_ref().map(|component| component.hash);
-    tracing::info!(
-        target: "holster::audit",
-        %tenant,
-        %thread,
-        profile = profile.as_ref().map_or("default", ProfileName::as_str),
-        %tool,
-        hash = hash.map(tracing::field::display),
-        accounts = ?accounts,
-        hosts = ?hosts.iter().map(|host| host.origin.as_str()).collect::<Vec<_>>(),
-        ended = end.word(),
-    );
+impl CallRecord {
+    /// As a line of the audit log.
+    fn event(&self) -> Event {
+        let component = |component: &CalledComponent| ComponentRan {
+            name: component.name.clone(),
+            hash: component.hash,
+        };
+        let account = |account: &Account| AccountActed {
+            provider: account.provider.clone(),
+            profile: account.profile.clone(),
+            account: account.account.clone(),
+        };
+        let host = |host: &VisitedHost| HostVisited {
+            origin: host.origin.clone(),
+            requests: host.requests,
+            refused: host.refused,
+        };
+        Event::Call(CallEvent {
+            tenant: self.tenant.clone(),
+            thread: self.thread.clone(),
+            profile: self.profile.clone(),
+            tool: self.tool.clone(),
+            component: self.component.as_ref().map(component),
+            accounts: self.accounts.iter().map(account).collect(),
+            hosts: self.hosts.iter().map(host).collect(),
+            ended: self.end.word().to_owned(),
+            reason: self.end.reason(),
+            duration_us: u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use holster_audit::{Action, CredentialEvent, Event};
 use holster_broker::{Broker, BrokerSettings, Owner, Unmet, Users};
 use holster_runtime::{
     CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
@@ -87,11 +88,11 @@ impl Host {
             .map_err(|error| HostError::Plugins { directory, error })?;
         Ok(Self {
             built_in: BuiltIn::new(&config.built_in),
+            history: History::new(broker.audit_log()),
             config,
             runtime,
             broker,
             catalogue,
-            history: History::default(),
             watcher: std::sync::Mutex::default(),
         })
     }
@@ -229,6 +230,7 @@ impl Host {
         recording.found(tool.component(), tool.hash());
         let admitted = self.admit(call, arguments, &tool)?;
         let grants = self.resolve(call, &tool).await?;
+        self.put_on_record(call, &grants).await?;
         let used: Vec<_> = grants.iter().map(Used::of).collect();
         recording.granted(used.iter().map(|used| &used.account));
         let report = self.run(call, &tool, admitted, grants).await?;
@@ -291,6 +293,30 @@ impl Host {
             .await
             .map_err(Failure::from)?;
         Err(Stop::Interrupted(Interrupted { tool, unmet }))
+    }
+
+    /// No tool gets an account before that is on record.
+    async fn put_on_record(&self, call: &Call, grants: &[Grant]) -> Result<(), Failure> {
+        if grants.is_empty() {
+            return Ok(());
+        }
+        let log = self.broker.audit_log();
+        for grant in grants {
+            let event = CredentialEvent {
+                action: Action::Used,
+                tenant: call.tenant.clone(),
+                profile: grant.profile.clone(),
+                provider: grant.provider.clone(),
+                account: grant.account.clone(),
+                generation: grant.generation,
+            };
+            log.write(move || Event::Credential(event));
+        }
+        log.written().await;
+        log.trouble().map_or(Ok(()), |trouble| {
+            let tool = call.tool.clone();
+            Err(Failure::NoRecord { tool, trouble })
+        })
     }
 
     /// Steps 4 and 5: a fresh instance, the grants inside, the egress around.

@@ -25,6 +25,7 @@ pub use content::content_to_json;
 pub use history::{CallEnd, CallRecord, CalledComponent, History, VisitedHost};
 pub use host::{Host, HostError, open_broker, open_runtime};
 
+pub use holster_audit as audit;
 pub use holster_broker as broker;
 pub use holster_runtime::{
     Answer, Answering, Behaviour, CacheEntry, CacheError, CacheVerdict, CallError, CallProgress,

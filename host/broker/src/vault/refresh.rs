@@ -36,12 +36,13 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
+use holster_audit::Action;
 use holster_types::{ProviderId, Scopes};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::store::{Store, StoredRow, Trouble, blocking};
-use super::{CacheKey, Held, Revoked, Vault, VaultError, audit, now, seconds};
+use super::{CacheKey, Held, Revoked, Vault, VaultError, now, seconds};
 use crate::credential::{CredentialKind, CredentialSecret, OAuthTokens};
 use crate::{Owner, private};
 
@@ -482,7 +483,7 @@ impl Task {
             Ok(true) => {
                 self.vault.has_written();
                 self.vault.refreshes.unpause(&self.key);
-                self.audit("refreshed", &new);
+                self.audit(Action::Refreshed, &new);
                 drop(lock);
                 Ok(Run::Done(Arc::new(new)))
             }
@@ -521,7 +522,7 @@ impl Task {
             {
                 Ok(stored) => {
                     if stored {
-                        self.audit("refreshed", &unsaved.held);
+                        self.audit(Action::Refreshed, &unsaved.held);
                     } else {
                         // Nobody waits for it any more.
                         let _ = self.too_late(&unsaved.held).await;
@@ -548,7 +549,7 @@ impl Task {
                 let ended = store.mark(&self.owner, row, Trouble::Ended).await?;
                 self.vault.has_written();
                 if ended {
-                    self.audit("ended", held);
+                    self.audit(Action::Ended, held);
                 }
                 tracing::warn!(
                     provider = %self.provider,
@@ -574,9 +575,10 @@ impl Task {
         Err(RenewError::Transient(detail))
     }
 
-    fn audit(&self, action: &'static str, held: &Held) {
+    fn audit(&self, action: Action, held: &Held) {
         let (account, generation) = (held.account.as_deref(), held.generation);
-        audit(action, &self.owner, &self.provider, account, generation);
+        self.vault
+            .audit(action, &self.owner, &self.provider, account, generation);
     }
 
     /// What somebody put in place of the credential during the refresh.

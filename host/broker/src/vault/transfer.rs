@@ -12,12 +12,13 @@ use std::str::FromStr as _;
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::{Decryptor, Encryptor, Identity, Recipient, scrypt, x25519};
+use holster_audit::Action;
 use holster_types::{ExposeSecret, ProfileName, ProviderId, Scopes, SecretString, TenantId};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::store::blocking;
-use super::{Vault, VaultError, audit, now};
+use super::{Vault, VaultError, now};
 use crate::Owner;
 use crate::credential::{CredentialKind, CredentialSecret, NewCredential};
 
@@ -192,7 +193,7 @@ impl Vault {
             .map(|((owner, provider, credential), (outcome, generation))| {
                 if outcome != Imported::Kept {
                     let account = credential.account.as_deref();
-                    audit("imported", &owner, &provider, account, generation);
+                    self.audit(Action::Imported, &owner, &provider, account, generation);
                 }
                 ImportedCredential {
                     tenant: owner.tenant,

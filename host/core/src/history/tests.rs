@@ -5,6 +5,12 @@ use crate::call::{Failure, Finished};
 use holster_runtime::ToolOutput;
 use serde_json::Map;
 
+/// One that nobody reads.
+fn history() -> History {
+    let nowhere = std::env::temp_dir().join(format!("holster-history-{}", std::process::id()));
+    History::new(&Arc::new(AuditLog::in_folder(&nowhere)))
+}
+
 fn call_of(tenant: &str) -> Call {
     let mut call = Call::local(ToolName::new("echo").unwrap(), Map::new());
     call.tenant = TenantId::new(tenant).unwrap();
@@ -37,7 +43,7 @@ fn visit(origin: &str, refused: bool) -> HostVisit {
 
 #[test]
 fn the_last_calls_of_a_user_are_kept_the_newest_first_and_nobody_sees_those_of_another() {
-    let history = History::default();
+    let history = history();
     let (ann, bob) = (call_of("ann"), call_of("bob"));
     for _ in 0..KEPT {
         history.begin(&ann).end(&finished());
@@ -60,7 +66,7 @@ fn the_last_calls_of_a_user_are_kept_the_newest_first_and_nobody_sees_those_of_a
 
 #[test]
 fn a_call_that_is_dropped_halfway_is_recorded_as_cancelled() {
-    let history = History::default();
+    let history = history();
     let call = call_of("ann");
     let mut recording = history.begin(&call);
     let hash = ComponentHash::of(b"component");
@@ -74,7 +80,7 @@ fn a_call_that_is_dropped_halfway_is_recorded_as_cancelled() {
 
 #[test]
 fn a_call_in_which_the_host_panics_is_recorded_as_failed() {
-    let history = History::default();
+    let history = history();
     let call = call_of("ann");
     let panics = std::panic::AssertUnwindSafe(|| {
         let _recording = history.begin(&call);
@@ -87,7 +93,7 @@ fn a_call_in_which_the_host_panics_is_recorded_as_failed() {
 
 #[test]
 fn the_requests_of_a_call_are_counted_for_each_place_up_to_a_bound() {
-    let history = History::default();
+    let history = history();
     let call = call_of("ann");
     let mut recording = history.begin(&call);
     let (one, other) = ("https://a.example:443", "https://b.example:443");
@@ -112,7 +118,7 @@ fn the_requests_of_a_call_are_counted_for_each_place_up_to_a_bound() {
 
 #[test]
 fn a_reason_is_cut_where_a_character_ends() {
-    let history = History::default();
+    let history = history();
     let call = call_of("ann");
     history
         .begin(&call)
@@ -128,7 +134,7 @@ fn a_reason_is_cut_where_a_character_ends() {
 
 #[tokio::test]
 async fn who_waits_for_a_call_is_told_of_it() {
-    let history = History::default();
+    let history = history();
     let call = call_of("ann");
     let mut changes = history.changes();
     assert!(!changes.has_changed().unwrap());

@@ -1,5 +1,6 @@
 //! The commands, one file for each.
 
+pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod cache;
 pub(crate) mod call;

@@ -68,6 +68,7 @@ enum Command {
     Profiles(commands::profiles::Arguments),
     Providers(commands::providers::Arguments),
     Vault(commands::vault::Arguments),
+    Audit(commands::audit::Arguments),
     Cache(commands::cache::Arguments),
     Schema(commands::schema::Arguments),
     Completions(commands::completions::Arguments),
@@ -124,6 +125,7 @@ async fn run(global: &Global, command: Command) -> Result<(), Exit> {
         Command::Profiles(arguments) => commands::profiles::run(global, arguments).await,
         Command::Providers(arguments) => commands::providers::run(global, arguments).await,
         Command::Vault(arguments) => commands::vault::run(global, arguments).await,
+        Command::Audit(arguments) => commands::audit::run(global, &arguments),
         Command::Cache(arguments) => commands::cache::run(global, arguments).await,
         Command::Schema(arguments) => commands::schema::run(&arguments),
         Command::Completions(arguments) => {

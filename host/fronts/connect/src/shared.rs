@@ -67,6 +67,7 @@ struct Files {
 struct Notice {
     url: String,
     chosen: bool,
+    sign_in: SignIn,
     listens_on: SocketAddr,
 }
 
@@ -182,6 +183,7 @@ async fn serve(
     files.write(&Notice {
         url: address.url.to_string(),
         chosen: address.chosen,
+        sign_in: address.sign_in,
         listens_on: server.listens_on(),
     })?;
     Ok(Place::Here {
@@ -268,8 +270,7 @@ impl Files {
             address: ConnectAddress {
                 url,
                 chosen: notice.chosen,
-                // Whoever serves the pages knows; here it is asked where they are.
-                sign_in: SignIn::Everybody,
+                sign_in: notice.sign_in,
             },
             listens_on: notice.listens_on,
         });

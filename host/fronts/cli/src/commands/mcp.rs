@@ -32,8 +32,10 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     host.watch().map_err(Exit::failed)?;
     let callers = CallerSource::One(caller(arguments));
     let pages = pages_when_needed(global, config);
-    let server = Server::new(host, pages, callers, Handle::current());
-    apart(move || serve_stdio(server)).await
+    let server = Server::new(Arc::clone(&host), pages, callers, Handle::current());
+    let ended = apart(move || serve_stdio(server)).await;
+    host.broker().audit_log().written().await;
+    ended
 }
 
 fn caller(arguments: Arguments) -> Caller {

@@ -36,7 +36,10 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     host.watch().map_err(Exit::failed)?;
     let calls = Handle::current();
     let json = global.json;
-    apart(move || serve(config, address, host, calls, json)).await
+    let record = Arc::clone(host.broker().audit_log());
+    let served = apart(move || serve(config, address, host, calls, json)).await;
+    record.written().await;
+    served
 }
 
 async fn serve(

@@ -239,6 +239,7 @@ fn problem(failure: &Failure) -> Problem {
         Failure::UnknownTool { .. } => (StatusCode::NOT_FOUND, "unknown_tool"),
         Failure::InvalidArguments { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_arguments"),
         Failure::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_account"),
+        Failure::NoRecord { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_record"),
         Failure::NoConnection { .. } => (StatusCode::NOT_FOUND, "not_found"),
         Failure::Broker(error) => return error.into(),
         Failure::Component { .. } => (StatusCode::BAD_GATEWAY, "component"),
