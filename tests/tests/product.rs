@@ -24,6 +24,8 @@ mod limits;
 mod mcp;
 #[path = "product/mcp_session.rs"]
 mod mcp_session;
+#[path = "product/metrics.rs"]
+mod metrics;
 #[path = "product/page.rs"]
 mod page;
 #[path = "product/parity.rs"]
@@ -36,3 +38,5 @@ mod readme;
 mod serve;
 #[path = "product/tokens.rs"]
 mod tokens;
+#[path = "product/traces.rs"]
+mod traces;

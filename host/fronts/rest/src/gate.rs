@@ -167,6 +167,18 @@ impl Gate {
         self.issuers.user(presented).await.map_err(Refusal::Token)
     }
 
+    /// Whether a request that was admitted may read what tells of all users.
+    pub(crate) fn may_watch(&self, headers: &HeaderMap) -> bool {
+        match bearer(headers) {
+            Ok(None) => self.is_private,
+            Ok(Some(presented)) => {
+                let key = self.keys.get(&KeyDigest::of(presented));
+                key.is_some_and(|key| key.metrics)
+            }
+            Err(_) => false,
+        }
+    }
+
     fn check_rate(&self, tenant: &TenantId) -> Result<(), Problem> {
         let Some(limiter) = &self.limiter else {
             return Ok(());

@@ -19,6 +19,8 @@ pub struct CallerKey {
     pub tenant: TenantId,
     /// Whose accounts serve them, where that is not for the request to say.
     pub profile: Option<ProfileName>,
+    /// Whether it may read what tells of all users: `/metrics`.
+    pub metrics: bool,
 }
 
 /// A key that nobody has seen yet.

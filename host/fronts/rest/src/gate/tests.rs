@@ -18,6 +18,7 @@ fn key() -> CallerKey {
         digest: KeyDigest::of("key"),
         tenant: TenantId::new("ann").unwrap(),
         profile: None,
+        metrics: false,
     }
 }
 
@@ -60,6 +61,32 @@ async fn nobody_is_let_in_from_elsewhere_without_a_key() {
         .await
         .unwrap();
     assert_eq!(caller.tenant.as_str(), "ann");
+}
+
+#[test]
+fn only_who_runs_the_host_may_read_what_tells_of_all_users() {
+    let mut settings = settings("127.0.0.1:1");
+    let watching = CallerKey {
+        digest: KeyDigest::of("watching"),
+        metrics: true,
+        ..key()
+    };
+    settings.keys = vec![key(), watching];
+    let private = Gate::new(settings.clone()).unwrap();
+    settings.public_url = Some("https://holster.example.com/".parse().unwrap());
+    let public = Gate::new(settings).unwrap();
+    for (authorization, at_private, at_public) in [
+        (None, true, false),
+        (Some("Bearer key"), false, false),
+        (Some("Bearer watching"), true, true),
+        (Some("Bearer other"), false, false),
+        (Some("Basic watching"), false, false),
+    ] {
+        let sent = authorization.map(|value| ("authorization", value));
+        let headers = headers(sent.as_slice());
+        assert_eq!(private.may_watch(&headers), at_private, "{authorization:?}");
+        assert_eq!(public.may_watch(&headers), at_public, "{authorization:?}");
+    }
 }
 
 #[test]
