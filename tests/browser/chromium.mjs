@@ -1,4 +1,6 @@
 // Chromium, as all scripts here start it and read in it.
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import puppeteer from 'puppeteer-core';
 
 export const launch = () => puppeteer.launch({
@@ -9,6 +11,52 @@ export const launch = () => puppeteer.launch({
 
 // A page that is not in front paints nothing, so that nothing may wait for that.
 export const polling = { polling: 100 };
+
+/** What the console of the host's own pages complains about, from now on: what violates a policy is told there. */
+export const complaintsOf = (page, origin) => {
+  const complaints = [];
+  page.on('console', (message) => {
+    const from = message.location().url ?? '';
+    const ours = from.startsWith(origin) || page.url().startsWith(origin);
+    if (ours && ['error', 'warn'].includes(message.type())) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('requestfailed', (request) => {
+    if (request.url().startsWith(origin)) complaints.push(`${request.url()}: ${request.failure()?.errorText}`);
+  });
+  return complaints;
+};
+
+/** What a person sees of a page. */
+export const seen = async (page) => ({
+  url: page.url(),
+  title: await page.title(),
+  text: await page.evaluate(() => document.body.innerText),
+});
+
+/** Keeps what a page looks like, light and dark, in a folder that is made where it is missing. */
+export const photographer = async (page, folder) => {
+  await mkdir(folder, { recursive: true });
+  return async (name) => {
+    for (const value of ['light', 'dark']) {
+      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }]);
+      await page.screenshot({ path: path.join(folder, `${name}-${value}.png`), fullPage: true });
+    }
+  };
+};
+
+/** Presses a button that leads to another page. */
+export const press = async (page, selector) => {
+  await Promise.all([page.waitForNavigation(), page.click(selector)]);
+};
+
+/** Fills in the provider's pages: logs in, then consents. */
+export const logIn = async (page, user) => {
+  await page.type('input[name=login]', user);
+  await page.type('input[name=password]', 'x');
+  await press(page, 'button[type=submit]');
+  await press(page, 'button[type=submit]');
+};
 
 export const reader = (page) => ({
   text: (selector) => page.$eval(selector, (element) => element.innerText),

@@ -24,6 +24,7 @@ const LOOPBACK = [
   'http://127.0.0.1/callback/idp',
   'http://127.0.0.1/callback/slack',
   'http://127.0.0.1/callback/twin',
+  'http://127.0.0.1/sign-in/company/callback',
 ];
 const publicClient = (client_id, more = {}) => ({
   client_id,
@@ -63,6 +64,10 @@ let stats = empty();
 const configuration = {
   clients: [
     publicClient('native'),
+    publicClient('public', {
+      application_type: 'web',
+      redirect_uris: ['https://holster.example.test/sign-in/company/callback'],
+    }),
     publicClient('par-only', { require_pushed_authorization_requests: true }),
     publicClient('dpop', { dpop_bound_access_tokens: true }),
     confidentialClient('conf-post', 'post-secret', 'client_secret_post'),

@@ -17,5 +17,7 @@ mod forms;
 mod secrets;
 #[path = "connections/setting.rs"]
 mod setting;
+#[path = "connections/signing_in.rs"]
+mod signing_in;
 #[path = "connections/ways.rs"]
 mod ways;

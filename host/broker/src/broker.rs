@@ -702,6 +702,7 @@ mod connect;
 mod guidance;
 mod renew;
 mod resume;
+mod visit;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::provider::{Provider, Redirect};
-use crate::{BrokerError, CredentialKind, InvalidSecret, Owner};
+use crate::{BrokerError, CredentialKind, InvalidSecret, Owner, SignIn, User};
 
 /// One attempt of a person to authorise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,6 +99,8 @@ pub struct ConnectAddress {
     pub url: Url,
     /// Whether the operator chose the address, so that it can be registered with a provider.
     pub chosen: bool,
+    /// Who has to show who they are there.
+    pub sign_in: SignIn,
 }
 
 impl ConnectAddress {
@@ -159,24 +161,43 @@ pub(crate) enum NoRedirect {
     FixedPort,
 }
 
-/// The browser that a person acts in, by the random value of its cookie.
+/// The browser that a person acts in, by the random value of its cookie, and what shows who the person is.
 #[derive(Clone)]
-pub struct Browser(SecretString);
+pub struct Browser {
+    cookie: SecretString,
+    visit: Option<SecretString>,
+}
 
 impl Browser {
     /// A browser that was not seen before.
     pub fn new() -> Self {
-        Self(crate::random::token())
+        Self {
+            cookie: crate::random::token(),
+            visit: None,
+        }
     }
 
     /// The browser of a cookie's value; `None` if it cannot be one of ours.
     pub fn from_cookie(value: &str) -> Option<Self> {
-        crate::random::is_token(value).then(|| Self(value.into()))
+        crate::random::is_token(value).then(|| Self {
+            cookie: value.into(),
+            visit: None,
+        })
+    }
+
+    /// The same with what it kept when its person [signed in](crate::Broker::sign_in), genuine or not.
+    #[must_use]
+    pub fn with_visit(self, visit: Option<SecretString>) -> Self {
+        Self { visit, ..self }
     }
 
     /// The value of the cookie.
     pub fn cookie(&self) -> &SecretString {
-        &self.0
+        &self.cookie
+    }
+
+    pub(crate) fn visit(&self) -> Option<&SecretString> {
+        self.visit.as_ref()
     }
 }
 
@@ -221,6 +242,13 @@ pub enum Stage {
     },
     /// Enter a code at the provider, on any device.
     Code(DeviceCode),
+    /// Show who they are. Until then the page is nobody's, and has nothing to tell.
+    SignIn,
+    /// Nothing: it is another user's.
+    Stranger {
+        /// Who they are.
+        visitor: User,
+    },
     /// Nothing: it was opened in another browser.
     Elsewhere,
     /// Nothing: it is over.
@@ -320,6 +348,10 @@ pub enum Begun {
 pub enum ChoiceError {
     #[error("there is no such connection (any more)")]
     Unknown,
+    #[error("show who you are first")]
+    SignIn,
+    #[error("this connection is another user's")]
+    Stranger,
     #[error("this connection was opened in another browser; ask for a new one")]
     Elsewhere,
     #[error("this connection is over: it {0}")]

@@ -20,6 +20,7 @@ mod random;
 mod resolve;
 mod secret_text;
 mod vault;
+mod visit;
 
 pub use broker::{Broker, BrokerSettings, Owner, Users};
 pub use configured::{
@@ -48,3 +49,4 @@ pub use vault::{
     Key as VaultKey, KeyFile, KeyFileError, KeyKeeper, KeyRotation, Keyring, NotResumable,
     Passphrase, RowProblem, Vault, VaultError, VaultReport,
 };
+pub use visit::{Arrival, Departure, SignIn, SignInError, SignInIssuer, User};

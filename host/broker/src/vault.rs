@@ -17,6 +17,7 @@ mod resumption;
 mod rotate;
 mod store;
 mod transfer;
+mod visits;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

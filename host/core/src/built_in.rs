@@ -73,9 +73,7 @@ impl OwnTool {
                 violations,
             });
         }
-        let connections = broker
-            .thread_connections(&call.tenant, &call.thread)
-            .await?;
+        let connections = broker.connections(&call.tenant, Some(&call.thread)).await?;
         let (answer, accounts) = match self.action {
             Action::Connections => {
                 let shown: Vec<_> = connections.iter().map(shown).collect();

@@ -317,11 +317,9 @@ impl Config {
                 credential.resolve_paths(folder);
             }
         }
-        for client in self
-            .providers
-            .values_mut()
-            .filter_map(|own| own.client.as_mut())
-        {
+        let of_providers = self.providers.values_mut().map(|own| &mut own.client);
+        let of_issuers = self.serve.issuers.values_mut().map(|own| &mut own.client);
+        for client in of_providers.chain(of_issuers).flatten() {
             client.resolve_paths(folder);
         }
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use holster_callers::Callers;
 use holster_connect::{ConnectServer, ConnectSettings};
+use holster_core::Config;
 use holster_core::broker::{
     Broker, BrokerSettings, ConfiguredClient, Connection, ConnectionState, KeyFile, NewConnection,
     Owner, SecretSource, Unmet,
@@ -68,6 +70,7 @@ pub(crate) fn file(name: &str, issuer: &str, more: &str) -> String {
 pub(crate) struct Host {
     folder: TempDir,
     clients: BTreeMap<ProviderId, ConfiguredClient>,
+    callers: Arc<Callers>,
     running: Option<(Arc<Broker>, ConnectServer)>,
 }
 
@@ -94,6 +97,7 @@ impl Host {
         let mut host = Self {
             folder,
             clients,
+            callers: Arc::default(),
             running: None,
         };
         host.serve(0).await;
@@ -105,11 +109,21 @@ impl Host {
         Self::start(&[("idp", file("idp", idp.issuer(), ""))]).await
     }
 
+    /// The same for the users that a configuration knows.
+    pub(crate) async fn of_users(idp: &IdentityProvider, config: &str) -> Self {
+        let mut host = Self::of(idp).await;
+        let config = Config::parse(config, "holster.toml".as_ref()).unwrap();
+        host.callers = Arc::new(Callers::new(&config.serve));
+        host.restart().await;
+        host
+    }
+
     async fn serve(&mut self, port: u16) {
         let broker = self.another_broker().await;
         let settings = ConnectSettings {
             listen: Some(([127, 0, 0, 1], port).into()),
             public_url: None,
+            callers: Arc::clone(&self.callers),
         };
         let server = ConnectServer::start(Arc::clone(&broker), settings)
             .await
@@ -176,8 +190,24 @@ impl Host {
 
     /// Begins a connection for a profile, for one conversation, with scopes that are needed.
     pub(crate) async fn connect(&self, profile: &str, provider: &str, scopes: &str) -> Connection {
+        self.connect_owner(owner(profile), provider, scopes).await
+    }
+
+    /// The same for another user than that of this machine.
+    pub(crate) async fn connect_for(
+        &self,
+        tenant: &str,
+        profile: &str,
+        provider: &str,
+    ) -> Connection {
+        let tenant = TenantId::new(tenant).unwrap();
+        let owner = Owner::new(&tenant, ProfileName::new(profile).unwrap());
+        self.connect_owner(owner, provider, "").await
+    }
+
+    async fn connect_owner(&self, owner: Owner, provider: &str, scopes: &str) -> Connection {
         let new = NewConnection {
-            owner: owner(profile),
+            owner,
             thread: ThreadId::new("thread").unwrap(),
             provider: id(provider),
             scopes: scopes.split_whitespace().collect(),

@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use holster_core::broker::{
-    Begun, Browser, Choice, ChosenWay, ConnectAddress, CredentialKind, NewConnection, Owner, Reason,
+    Begun, Browser, Choice, ChosenWay, ConnectAddress, CredentialKind, NewConnection, Owner,
+    Reason, SignIn,
 };
 use holster_core::types::{
     ConnectionId, ProfileName, ProviderId, Scopes, SecretString, TenantId, ThreadId, ToolName,
@@ -72,6 +73,7 @@ async fn enter(host: &Host, connection: &ConnectionId, secret: &str) {
     let address = ConnectAddress {
         url: "http://127.0.0.1:4657/".parse().unwrap(),
         chosen: false,
+        sign_in: SignIn::Others,
     };
     let choice = Choice {
         way: ChosenWay::Enter(CredentialKind::ApiKey),

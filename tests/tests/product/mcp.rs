@@ -40,9 +40,13 @@ async fn unconnected() -> (LoopbackApi, Fixture) {
     (api, fixture)
 }
 
-/// What a person does at the page: enters a key.
+/// What the person at this machine does at the page: enters a key of a provider.
 pub(crate) async fn enter(page: &Url, secret: &str) {
-    let mut browser = Browser::default();
+    enter_in(&mut Browser::default(), page, secret).await;
+}
+
+/// The same in a browser that was there before.
+pub(crate) async fn enter_in(browser: &mut Browser, page: &Url, secret: &str) {
     assert!(browser.get(page).await.unwrap().status().is_success());
     let origin = page.origin().ascii_serialization();
     let form = format!("way=enter:api_key&token={secret}");

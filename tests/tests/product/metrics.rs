@@ -284,7 +284,7 @@ async fn without_being_asked_for_there_are_no_metrics() {
 
 /// `[serve.keys]` of Ann, of Bob, and of who watches over the host.
 fn keys_with_a_watching_one() -> String {
-    let digest = holster_rest::KeyDigest::of("holster_key-of-who-watches");
+    let digest = holster_core::types::KeyDigest::of("holster_key-of-who-watches");
     format!(
         "{}[serve.keys.prometheus]\nsha256 = '{digest}'\ntenant = 'watch'\nmetrics = true\n",
         keys()
@@ -309,6 +309,16 @@ async fn a_key_of_a_user_reads_no_metrics_and_one_that_is_for_them_does() {
         authorization: Some("Bearer holster_key-of-who-watches".to_owned()),
     };
     numbers(&watching).await;
+}
+
+#[test]
+fn a_new_key_for_them_is_printed_with_the_line_that_makes_it_one() {
+    let fixture = Fixture::new("");
+    for (more, is_watching) in [(&[][..], false), (&["--metrics"], true)] {
+        let output = fixture.holster(&[&["key", "new", "prometheus"], more].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.contains("\nmetrics = true\n"), is_watching, "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,8 +21,8 @@ use tokio::net::TcpStream;
 use url::Position;
 
 use crate::connecting;
-use crate::mcp::{enter, report};
-use crate::serve::{Client, as_caller, as_nobody, key, keys, parity, unconnected};
+use crate::mcp::report;
+use crate::serve::{Client, as_caller, as_nobody, enter_as, key, keys, parity, unconnected};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -99,7 +99,7 @@ async fn the_calls_of_late_are_listed_the_newest_first_with_how_they_ended() {
     let client = as_caller(&server, "ann");
     let waiting = client.call("fetch", json!({})).await;
     let url = waiting.body["missing"][0]["url"].as_str().unwrap();
-    enter(&url.parse().unwrap(), "work-slack-token").await;
+    enter_as("ann", &url.parse().unwrap(), "work-slack-token").await;
     client.call("fetch", json!({})).await;
     client.call("fail", json!({ "kind": "failed" })).await;
     client.call("report", json!({ "title": 5 })).await;
@@ -197,7 +197,7 @@ async fn who_listens_is_told_of_calls_connections_accounts_and_tools() {
 
     // Some process of the user serves the page, not the one that is listened to.
     let page = missing["url"].as_str().unwrap().parse().unwrap();
-    enter(&page, "work-slack-token").await;
+    enter_as("ann", &page, "work-slack-token").await;
     let over = events.await_event("connection").await;
     assert_eq!(over["id"], begun["id"]);
     assert_eq!(
@@ -215,6 +215,27 @@ async fn who_listens_is_told_of_calls_connections_accounts_and_tools() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_listens_is_told_of_a_connection_that_was_over_at_once() {
+    let api = LoopbackApi::start().await.unwrap();
+    let (_fixture, server) = unconnected(&api);
+    let client = as_caller(&server, "ann");
+    let mut events = Events::open(&client).await.unwrap();
+    // Several, so that most begin and end between two looks.
+    for profile in ["a", "b", "c", "d", "e"] {
+        let body = json!({ "provider": "slack", "for": { "profile": profile } });
+        let begun = client.post("v1/connections", &body).await;
+        let page = begun.body["url"].as_str().unwrap().parse().unwrap();
+        enter_as("ann", &page, "work-slack-token").await;
+        loop {
+            let told = events.await_event("connection").await;
+            if told["id"] == begun.body["id"] && told["state"] == "connected" {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_told_of_what_another_user_does() {
     let api = LoopbackApi::start().await.unwrap();
     let (_fixture, server) = unconnected(&api);
@@ -223,7 +244,7 @@ async fn nobody_is_told_of_what_another_user_does() {
     let mut events = Events::open(&bob).await.unwrap();
     let waiting = ann.call("fetch", json!({})).await;
     let page = waiting.body["missing"][0]["url"].as_str().unwrap();
-    enter(&page.parse().unwrap(), "work-slack-token").await;
+    enter_as("ann", &page.parse().unwrap(), "work-slack-token").await;
     ann.call("fetch", json!({})).await;
     // Longer than it takes to be told.
     tokio::time::sleep(Duration::from_millis(2500)).await;

@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use url::Url;
 
 use crate::connecting;
-use crate::mcp::{enter, report};
+use crate::mcp::{enter_in, report};
 
 const KEYS: [(&str, &str); 3] = [
     ("ann", "holster_key-of-ann-0000000000000000000000000000"),
@@ -23,7 +23,7 @@ const KEYS: [(&str, &str); 3] = [
 
 /// `[serve.keys]` for Ann, for Bob, and for a program that may use Ann's profile `work` alone.
 pub(crate) fn keys() -> String {
-    let digest = |key: &str| holster_rest::KeyDigest::of(key).to_string();
+    let digest = |key: &str| holster_core::types::KeyDigest::of(key).to_string();
     format!(
         "[serve.keys.ann]\nsha256 = '{}'\ntenant = 'ann'\n[serve.keys.bob]\nsha256 = '{}'\ntenant = 'bob'\n\
          [serve.keys.ann-work]\nsha256 = '{}'\ntenant = 'ann'\nprofile = 'work'\n",
@@ -36,6 +36,19 @@ pub(crate) fn keys() -> String {
 pub(crate) fn key(name: &str) -> String {
     let (_, key) = KEYS.iter().find(|(known, _)| *known == name).unwrap();
     format!("Bearer {key}")
+}
+
+/// What the person does at the page whose key of this host that is: signs in by it, and enters a key of a provider.
+pub(crate) async fn enter_as(name: &str, page: &Url, secret: &str) {
+    let (_, key) = KEYS.iter().find(|(known, _)| *known == name).unwrap();
+    let mut browser = Browser::default();
+    let id = page.path_segments().unwrap().next_back().unwrap();
+    let form = format!("connection={id}&key={key}");
+    let origin = page.origin().ascii_serialization();
+    let sign_in = page.join("/sign-in").unwrap();
+    let sent = browser.post(&sign_in, &[("origin", &origin)], &form).await;
+    assert_eq!(sent.unwrap().headers()["location"], page.path());
+    enter_in(&mut browser, page, secret).await;
 }
 
 pub(crate) struct Client<'a> {
@@ -269,7 +282,10 @@ async fn a_call_that_waits_for_a_person_names_the_page_and_goes_through_afterwar
 
     let wait = format!("v1/connections/{id}?wait=30");
     let page = page.parse().unwrap();
-    let (waited, ()) = tokio::join!(client.get(&wait), enter(&page, "work-slack-token"));
+    let (waited, ()) = tokio::join!(
+        client.get(&wait),
+        enter_as("ann", &page, "work-slack-token")
+    );
     assert_eq!(waited.body["state"], "connected", "{}", waited.body);
     assert_eq!(waited.body["account"], "ann");
     assert_eq!(waited.body["url"], Value::Null);
@@ -299,7 +315,8 @@ async fn what_is_prepared_is_not_interrupted() {
     assert_eq!(waiting.status, StatusCode::ACCEPTED, "{}", waiting.body);
     let missing = waiting.body["missing"].as_array().unwrap();
     assert_eq!(missing.len(), 1, "one connection for both: {missing:?}");
-    enter(
+    enter_as(
+        "ann",
         &missing[0]["url"].as_str().unwrap().parse().unwrap(),
         "work-slack-token",
     )
@@ -361,7 +378,7 @@ async fn no_user_reaches_anything_of_another() {
     let (_fixture, server) = unconnected(&api);
     let (ann, bob) = (as_caller(&server, "ann"), as_caller(&server, "bob"));
     reach_nothing_of_each_other(&ann, &bob, async |page| {
-        enter(page, "work-slack-token").await;
+        enter_as("ann", page, "work-slack-token").await;
     })
     .await;
     // Without a key it is for the person at the machine, who is neither.
@@ -437,7 +454,8 @@ async fn a_key_for_one_profile_reaches_no_other() {
     let personal = json!({ "provider": "slack", "for": { "profile": "personal" } });
     let begun = ann.post("v1/connections", &personal).await;
     assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.body);
-    enter(
+    enter_as(
+        "ann",
         &begun.body["url"].as_str().unwrap().parse().unwrap(),
         "personal-slack-token",
     )
@@ -648,7 +666,7 @@ fn a_new_key_is_printed_once_beside_what_to_write_down() {
         String::from_utf8(output.stderr).unwrap(),
     );
     assert!(key.starts_with("holster_"), "{key}");
-    let digest = holster_rest::KeyDigest::of(key.trim()).to_string();
+    let digest = holster_core::types::KeyDigest::of(key.trim()).to_string();
     assert!(said.contains(&format!("sha256 = \"{digest}\"")), "{said}");
     assert!(!said.contains(key.trim()));
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use holster_tests::loopback_api::LoopbackApi;
 use holster_tests::{Fixture, HttpServer};
 use http::{Method, StatusCode};
 use identity_provider::{Browser, IdentityProvider, Options};
 use serde_json::{Value, json};
-use url::Url;
 use url::form_urlencoded::Serializer;
+use url::{Position, Url};
 
 use crate::connecting;
 use crate::mcp::report;
@@ -36,7 +37,8 @@ impl Setting {
         let provider = IdentityProvider::start(Options::default()).await.unwrap();
         let configuration = format!(
             "connect.public_url = '{PUBLIC}/'\n{more}\n\
-             [serve.issuers.company]\nissuer = '{}'\nscopes = ['tools']\n",
+             [serve.issuers.company]\nissuer = '{}'\nscopes = ['tools']\n\
+             client = {{ id = 'public' }}\n",
             provider.issuer()
         );
         let fixture = connecting::fixture(&api, &configuration);
@@ -116,20 +118,77 @@ fn with_token<'a>(server: &'a HttpServer, token: &str) -> Client<'a> {
     }
 }
 
-/// Enters a key at the public page, which is at the same listener.
-async fn enter(server: &HttpServer, page: &Url) {
-    assert_eq!(page.origin().ascii_serialization(), PUBLIC);
-    let here = server.at(page.path().trim_start_matches('/'));
-    let host = ("host", PUBLIC.strip_prefix("https://").unwrap());
-    let form_type = ("content-type", "application/x-www-form-urlencoded");
-    let mut browser = Browser::default();
-    let shown = browser.send(Method::GET, &here, &[host], "").await.unwrap();
-    assert_eq!(shown.status(), StatusCode::OK);
-    let headers = [host, form_type, ("origin", PUBLIC)];
-    let form = "way=enter:api_key&token=work-slack-token";
-    let sent = browser.send(Method::POST, &here, &headers, form).await;
-    let status = sent.unwrap().status();
-    assert!(status.is_redirection() || status.is_success(), "{status}");
+/// A person's browser at the public pages, which are at the same listener.
+struct Person<'a> {
+    server: &'a HttpServer,
+    browser: Browser,
+}
+
+impl Person<'_> {
+    async fn send(&mut self, method: Method, url: &Url, form: &str) -> http::Response<Bytes> {
+        assert_eq!(url.origin().ascii_serialization(), PUBLIC);
+        let here = self
+            .server
+            .at(url[Position::BeforePath..].trim_start_matches('/'));
+        let host = ("host", PUBLIC.strip_prefix("https://").unwrap());
+        let form_type = ("content-type", "application/x-www-form-urlencoded");
+        let headers = [host, form_type, ("origin", PUBLIC)];
+        let headers = if method == Method::GET {
+            &headers[..1]
+        } else {
+            &headers
+        };
+        self.browser
+            .send(method, &here, headers, form)
+            .await
+            .unwrap()
+    }
+
+    /// Shows at the issuer who they are, and is back at the page of a connection.
+    async fn sign_in(&mut self, provider: &IdentityProvider, user: &str, page: &Url) -> String {
+        let shown = self.send(Method::GET, page, "").await;
+        let shown = String::from_utf8_lossy(shown.body()).into_owned();
+        assert!(shown.contains("Sign in at company"), "{shown}");
+        let id = page.path_segments().unwrap().next_back().unwrap();
+        let sign_in = page.join("/sign-in/company").unwrap();
+        let form = format!("connection={id}");
+        let left = self.send(Method::POST, &sign_in, &form).await;
+        let left = left.headers()["location"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let back = provider.login(&left, user).await.unwrap();
+        let arrived = self.send(Method::GET, &back, "").await;
+        let cookies = arrived.headers().get_all("set-cookie").iter();
+        for cookie in cookies.map(|cookie| cookie.to_str().unwrap()) {
+            assert!(cookie.starts_with("__Host-holster_"), "{cookie}");
+            assert!(
+                cookie.contains("; HttpOnly; SameSite=Lax; Secure"),
+                "{cookie}"
+            );
+        }
+        let here = arrived.headers()["location"].to_str().unwrap();
+        assert_eq!(here, page.path());
+        let shown = self.send(Method::GET, page, "").await;
+        String::from_utf8_lossy(shown.body()).into_owned()
+    }
+
+    /// Opens the page, and enters a key.
+    async fn enter(&mut self, page: &Url) {
+        self.send(Method::GET, page, "").await;
+        let form = "way=enter:api_key&token=work-slack-token";
+        let sent = self.send(Method::POST, page, form).await;
+        let status = sent.status();
+        assert!(status.is_redirection() || status.is_success(), "{status}");
+    }
+}
+
+fn person(server: &HttpServer) -> Person<'_> {
+    Person {
+        server,
+        browser: Browser::default(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +285,19 @@ async fn two_users_of_an_issuer_reach_nothing_of_each_other() {
     let ann = setting.token(&server, "ann", None).await;
     let bob = setting.token(&server, "bob", None).await;
     let (ann, bob) = (with_token(&server, &ann), with_token(&server, &bob));
-    reach_nothing_of_each_other(&ann, &bob, async |page| enter(&server, page).await).await;
+    reach_nothing_of_each_other(&ann, &bob, async |page| {
+        // Whoever else has the link, it is Ann's.
+        let mut other = person(&server);
+        other.enter(page).await;
+        let shown = other.sign_in(&setting.provider, "bob", page).await;
+        assert!(shown.contains("for somebody else"), "{shown}");
+        other.enter(page).await;
+        let mut own = person(&server);
+        let shown = own.sign_in(&setting.provider, "ann", page).await;
+        assert!(shown.contains("of <strong>company/ann</strong>"), "{shown}");
+        own.enter(page).await;
+    })
+    .await;
     assert!(!setting.api.take_requests().is_empty());
     // A later token is the same user's.
     let later = setting.token(&server, "ann", None).await;

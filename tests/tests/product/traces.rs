@@ -302,7 +302,7 @@ async fn nothing_that_is_private_is_in_a_trace_or_among_the_metrics() {
         LoopbackApi::start().await.unwrap(),
         Collector::start().await,
     );
-    let digest = holster_rest::KeyDigest::of("holster_key-of-who-watches");
+    let digest = holster_core::types::KeyDigest::of("holster_key-of-who-watches");
     let more = format!(
         "serve.metrics = true\n{}[serve.keys.prometheus]\nsha256 = '{digest}'\ntenant = 'watch'\nmetrics = true\n",
         keys()

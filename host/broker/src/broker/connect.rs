@@ -28,7 +28,7 @@ use crate::provider::{Provider, REDIRECT_URI, Registration};
 use crate::resolve::{Missing, Reason, Unmet};
 use crate::secret_text::{self, to_bytes};
 use crate::vault::{Digest, Found, RETRY, Revoked, now};
-use crate::{BrokerError, CredentialKind, Owner};
+use crate::{BrokerError, CredentialKind, Owner, SignIn, User};
 
 /// How often it is looked whether a connection is over.
 const LOOK: Duration = Duration::from_millis(100);
@@ -150,13 +150,13 @@ impl Broker {
         Ok(self.vault.pending(tenant, thread).await?)
     }
 
-    /// The connections of a thread, those that are over included, for a day.
-    pub async fn thread_connections(
+    /// The connections of a tenant, those that are over included, for a day; of all threads, or of one.
+    pub async fn connections(
         &self,
         tenant: &TenantId,
-        thread: &ThreadId,
+        thread: Option<&ThreadId>,
     ) -> Result<Vec<Connection>, BrokerError> {
-        Ok(self.vault.thread_connections(tenant, thread).await?)
+        Ok(self.vault.connections(tenant, thread).await?)
     }
 
     /// The connection once it is over, or as it is when the time is up; `None` if there is none. Where the person
@@ -189,16 +189,21 @@ impl Broker {
         let Some(mut found) = self.vault.connection(id).await? else {
             return Ok(None);
         };
-        let elsewhere = is_bound_elsewhere(&found, browser);
-        if !elsewhere && self.poll(&found).await? {
+        let refused = match self.stranger(&found, browser, address).await? {
+            Some(stranger) => Some(stranger.into()),
+            None if is_bound_elsewhere(&found, browser) => Some(Stage::Elsewhere),
+            None => None,
+        };
+        if refused.is_none() && self.poll(&found).await? {
             found = match self.vault.connection(id).await? {
                 Some(found) => found,
                 None => return Ok(None),
             };
         }
         let provider = self.providers.get(&found.connection.provider)?;
-        let stage = if elsewhere {
-            Stage::Elsewhere
+        let is_theirs = refused.is_none();
+        let stage = if let Some(refused) = refused {
+            refused
         } else if found.connection.state.is_over() {
             Stage::Over
         } else if let Some(Kept::Device {
@@ -213,7 +218,7 @@ impl Broker {
             Stage::Choose { ways, closed }
         };
         let replaces = match self.vault.find(&found.connection.owner, &provider.id).await {
-            Ok(Some(held)) if !elsewhere => held.account.clone(),
+            Ok(Some(held)) if is_theirs => held.account.clone(),
             _ => None,
         };
         Ok(Some(ConnectPage {
@@ -236,6 +241,9 @@ impl Broker {
     ) -> Result<Begun, ChoiceError> {
         let found = self.vault.connection(id).await.map_err(BrokerError::from)?;
         let found = found.ok_or(ChoiceError::Unknown)?;
+        if let Some(stranger) = self.stranger(&found, Some(browser), address).await? {
+            return Err(stranger.into());
+        }
         if is_bound_elsewhere(&found, Some(browser)) {
             return Err(ChoiceError::Elsewhere);
         }
@@ -367,8 +375,57 @@ impl Broker {
     }
 }
 
+/// Somebody who may not see a connection, let alone go on with it.
+enum Stranger {
+    /// They have not said who they are.
+    Unknown,
+    /// They are another user.
+    Known(User),
+}
+
+impl From<Stranger> for Stage {
+    fn from(stranger: Stranger) -> Self {
+        match stranger {
+            Stranger::Unknown => Self::SignIn,
+            Stranger::Known(visitor) => Self::Stranger { visitor },
+        }
+    }
+}
+
+impl From<Stranger> for ChoiceError {
+    fn from(stranger: Stranger) -> Self {
+        match stranger {
+            Stranger::Unknown => Self::SignIn,
+            Stranger::Known(_) => Self::Stranger,
+        }
+    }
+}
+
 /// The steps.
 impl Broker {
+    /// Whether whoever sits at this browser is another person than the user whose connection it is: then the one would
+    /// lend the other an account (RFC 9700, and its update on sessions).
+    async fn stranger(
+        &self,
+        found: &Found,
+        browser: Option<&Browser>,
+        address: &ConnectAddress,
+    ) -> Result<Option<Stranger>, BrokerError> {
+        let owner = &found.connection.owner;
+        if address.sign_in == SignIn::Others && owner.tenant == TenantId::local() {
+            return Ok(None);
+        }
+        let visitor = match browser {
+            Some(browser) => self.visitor(browser).await?,
+            None => None,
+        };
+        Ok(match visitor {
+            None => Some(Stranger::Unknown),
+            Some(visitor) if visitor.may_use(owner) => None,
+            Some(visitor) => Some(Stranger::Known(visitor)),
+        })
+    }
+
     /// Whether a person may take a code to the provider, as far as it is known before they have filled in the
     /// variables. Where only the server itself can say, it is asked; a page does not wait for one that hangs.
     async fn gives_codes(&self, provider: &Provider, owner: &Owner) -> bool {
@@ -989,7 +1046,7 @@ fn is_bound_elsewhere(found: &Found, browser: Option<&Browser>) -> bool {
     found.browser.is_some() && found.browser != here
 }
 
-fn digest(secret: &SecretString) -> Digest {
+pub(super) fn digest(secret: &SecretString) -> Digest {
     *blake3::hash(secret.expose_secret().as_bytes()).as_bytes()
 }
 

@@ -10,7 +10,6 @@ use holster_types::{ExposeSecret, GrantSecret, ThreadId};
 use tempfile::TempDir;
 
 use super::*;
-use crate::CredentialKind;
 use crate::connection::{
     Browser, Choice, ChoiceError, ChosenWay, ConnectAddress, Disconnected, NewConnection, Stage,
     Way,
@@ -18,6 +17,7 @@ use crate::connection::{
 use crate::credential::{OAuthTokens, TokenClient};
 use crate::oauth::tests::fake_server::{FakeServer, Reply, http, json};
 use crate::vault::{Renew, RenewPolicy, Renewed};
+use crate::{CredentialKind, SignIn};
 
 /// A secret that must not be found anywhere but where it is asked for.
 const PLANTED: &str = "planted-9b2d41aa-secret";
@@ -897,6 +897,7 @@ async fn a_variable_is_only_what_its_provider_lists() {
     let address = ConnectAddress {
         url: "http://127.0.0.1:1/".parse().unwrap(),
         chosen: false,
+        sign_in: SignIn::Others,
     };
     let page = broker.connect_page(&connection.id, None, &address).await;
     let Stage::Choose { ways, .. } = page.unwrap().unwrap().stage else {
@@ -1127,6 +1128,7 @@ async fn discovered_ways(metadata: impl Fn(&str) -> Reply + Send + Sync + 'stati
     let address = ConnectAddress {
         url: Url::parse("http://127.0.0.1:4657/").unwrap(),
         chosen: true,
+        sign_in: SignIn::Others,
     };
     let page = broker.connect_page(&connection.id, None, &address).await;
     match page.unwrap().unwrap().stage {

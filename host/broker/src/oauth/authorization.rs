@@ -60,6 +60,11 @@ impl Authorization {
         &self.url.0
     }
 
+    /// The same, where it is needed once and there is little room to keep it.
+    pub(crate) fn take_url(&mut self) -> Url {
+        std::mem::replace(&mut self.url.0, self.redirect.clone())
+    }
+
     /// Whether the callback is from the server that the person was sent to (RFC 9207). Comes before everything else
     /// that is done with a callback, the showing of its error included.
     pub(crate) fn check_callback(&self, iss: Option<&str>) -> Result<(), OAuthError> {

@@ -117,14 +117,14 @@ impl Vault {
         }
     }
 
-    /// The connections of a thread, those that are over included, for a day.
-    pub(crate) async fn thread_connections(
+    /// The connections of a tenant, those that are over included, for a day; of all threads, or of one.
+    pub(crate) async fn connections(
         &self,
         tenant: &TenantId,
-        thread: &ThreadId,
+        thread: Option<&ThreadId>,
     ) -> Result<Vec<Connection>, VaultError> {
         match self.existing().await? {
-            Some(store) => store.connections(tenant, Some(thread)).await,
+            Some(store) => store.connections(tenant, thread).await,
             None => Ok(Vec::new()),
         }
     }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use holster_broker::{
     Begun, Broker, BrokerSettings, Browser, Callback, Choice, ChosenWay, ClientAuth,
     ConfiguredClient, ConnectAddress, Connection, ConnectionState, CredentialKind, Disconnected,
-    NewConnection, OAuth, Owner, Provider, Redirect, Rotation, SecretSource, Stage, Way,
+    NewConnection, OAuth, Owner, Provider, Redirect, Rotation, SecretSource, SignIn, Stage, Way,
 };
 use holster_types::{
     ExposeSecret as _, Grant, ProfileName, Requirement, SecretString, TenantId, ThreadId,
@@ -652,6 +652,7 @@ fn address(url: &str, chosen: bool) -> Result<ConnectAddress> {
     Ok(ConnectAddress {
         url: Url::parse(url)?,
         chosen,
+        sign_in: SignIn::Others,
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
+use holster_broker::ConfiguredClient;
 use holster_types::{IssuerName, KeyDigest, ProfileName, Scopes, ServerUrl, TenantId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -62,6 +63,9 @@ pub struct IssuerConfig {
     #[serde(default = "TokenAlgorithm::all")]
     #[schemars(length(min = 1))]
     pub algorithms: Vec<TokenAlgorithm>,
+    /// The client that was registered there for people who sign in on this host's pages, with the redirect address
+    /// `https://HOST/sign-in/NAME/callback`. Default: nobody signs in there.
+    pub client: Option<ConfiguredClient>,
     /// Where its keys are (a JWK set). Default: where its metadata says (RFC 8414, OpenID Connect Discovery).
     pub jwks_url: Option<ServerUrl>,
 }

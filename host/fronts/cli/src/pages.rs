@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use holster_callers::Callers;
 use holster_connect::{ConnectSettings, SharedServer};
 use holster_core::Config;
 use holster_core::broker::{Broker, ConnectAddress, Connection, ConnectionState};
@@ -50,6 +51,7 @@ fn settings(config: &Config) -> ConnectSettings {
     ConnectSettings {
         listen: config.connect.address,
         public_url: config.connect.public_url.clone(),
+        callers: Arc::new(Callers::new(&config.serve)),
     }
 }
 

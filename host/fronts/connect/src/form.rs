@@ -5,8 +5,27 @@
 use std::collections::BTreeMap;
 
 use holster_core::broker::{Callback, Choice, ChosenWay, CredentialKind};
-use holster_core::types::SecretString;
+use holster_core::types::{ConnectionId, SecretString};
 use url::form_urlencoded;
+
+/// The form field that says with which connection a person goes on who signs in.
+pub(crate) const CONNECTION: &str = "connection";
+
+/// The form field that says who they are.
+pub(crate) const KEY: &str = "key";
+
+/// The form field that says that they are somebody else than an issuer may think.
+pub(crate) const ANEW: &str = "anew";
+
+/// A person signs in.
+pub(crate) struct SignInForm {
+    /// With which connection they go on.
+    pub(crate) connection: ConnectionId,
+    /// Who they are, unless an issuer is to say it.
+    pub(crate) key: Option<SecretString>,
+    /// Whether the issuer is to ask them although it knows who was there last.
+    pub(crate) anew: bool,
+}
 
 /// The form field that says which way a person chose.
 pub(crate) const WAY: &str = "way";
@@ -60,6 +79,30 @@ pub(crate) fn choice(body: &[u8]) -> Option<Choice> {
         }
     }
     Some(Choice { way: way?, fields })
+}
+
+/// What the form of a person who signs in says; `None` if no page of ours sends such a form.
+pub(crate) fn sign_in(body: &[u8]) -> Option<SignInForm> {
+    let (mut connection, mut key, mut anew) = (None, None, false);
+    for (name, value) in form_urlencoded::parse(body) {
+        let before = match &*name {
+            CONNECTION => connection
+                .replace(ConnectionId::new(&*value).ok()?)
+                .is_some(),
+            // What a person copies may have blanks around it.
+            KEY => key.replace(SecretString::from(value.trim())).is_some(),
+            ANEW => std::mem::replace(&mut anew, true),
+            _ => true,
+        };
+        if before {
+            return None;
+        }
+    }
+    Some(SignInForm {
+        connection: connection?,
+        key,
+        anew,
+    })
 }
 
 /// What a provider's redirect brought along; `None` if it names no state, and so belongs to nothing.

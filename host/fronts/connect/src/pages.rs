@@ -5,6 +5,7 @@
 //! `pages/connect.css` and, as far as other pages of this host look like that too, in `holster-look`.
 
 mod choose;
+mod sign_in;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -12,12 +13,15 @@ use std::sync::LazyLock;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use holster_callers::Callers;
 use holster_core::broker::{
     ChoiceError, ChosenWay, ConnectPage, Connection, ConnectionState, DeviceCode, Owner, Stage,
 };
 use holster_core::types::{SecretString, TenantId};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use url::Url;
+
+pub(crate) use sign_in::not_signed_in;
 
 /// What a page may do: nothing but look like itself, and send its form to where it came from.
 pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
@@ -62,8 +66,16 @@ pub(crate) struct Problem {
 }
 
 /// The page of a connection at that time, in seconds since the Unix epoch.
-pub(crate) fn connection(page: &ConnectPage, now: u64, problem: Option<&Problem>) -> Page {
+pub(crate) fn connection(
+    page: &ConnectPage,
+    callers: &Callers,
+    now: u64,
+    problem: Option<&Problem>,
+) -> Page {
+    let id = &page.connection.id;
     match &page.stage {
+        Stage::SignIn => sign_in::ask(id, callers),
+        Stage::Stranger { visitor } => sign_in::stranger(id, visitor, callers),
         Stage::Choose { ways, closed } => choose::page(page, ways, closed, now, problem),
         Stage::Code(code) => code_page(page, code, now),
         Stage::Elsewhere => elsewhere(page),

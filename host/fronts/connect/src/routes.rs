@@ -2,6 +2,8 @@
 //!
 //! A GET shows, and binds nothing: whoever previews a link spends nothing of it. Only a form of these pages acts.
 
+mod sign_in;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,14 +16,17 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use holster_callers::Callers;
 use holster_core::broker::{
-    Begun, Broker, BrokerError, Browser, Choice, ChoiceError, ConnectAddress, ConnectPage,
+    Begun, Broker, BrokerError, Browser, ChoiceError, ConnectAddress, ConnectPage,
 };
 use holster_core::types::{ConnectionId, ProviderId};
+use url::Url;
 
+use crate::cookie::{self, Cookie};
 use crate::pages::{self, Problem};
 use crate::site::Site;
-use crate::{cookie, form, guard};
+use crate::{form, guard, server};
 
 /// More than any form of these pages has: the longest secrets, private keys, have a few KiB.
 const MAX_BODY: usize = 64 * 1024;
@@ -32,17 +37,28 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 /// The part of a path that is parsed into `T`.
 type Part<T> = Result<Path<T>, PathRejection>;
 
-/// The connect pages at `address`, to be merged into a router of one's own.
-pub fn router(broker: Arc<Broker>, address: ConnectAddress) -> Router {
-    guarded(routes(), Site::new(broker, address))
+/// The connect pages at a public address, to be merged into a router of one's own. Whoever may call can show there who
+/// they are.
+pub fn router(broker: Arc<Broker>, url: Url, callers: Arc<Callers>) -> (ConnectAddress, Router) {
+    let address = ConnectAddress {
+        sign_in: server::sign_in(Some(&url), &callers),
+        chosen: true,
+        url,
+    };
+    let site = Site::new(broker, address.clone(), callers);
+    (address, guarded(routes(), site))
 }
 
 /// The connect pages at `address`, and nothing else.
-pub(crate) fn whole_site(broker: Arc<Broker>, address: ConnectAddress) -> Router {
+pub(crate) fn whole_site(
+    broker: Arc<Broker>,
+    address: ConnectAddress,
+    callers: Arc<Callers>,
+) -> Router {
     let routes = routes()
         .route("/health", get(health).fallback(only_get))
         .fallback(not_found);
-    guarded(routes, Site::new(broker, address))
+    guarded(routes, Site::new(broker, address, callers))
 }
 
 fn guarded(routes: Router<Arc<Site>>, site: Site) -> Router {
@@ -62,6 +78,7 @@ fn routes() -> Router<Arc<Site>> {
         )
         .route("/callback/{provider}", callback)
         .route("/connect.css", get(style).fallback(only_get))
+        .merge(sign_in::routes())
 }
 
 async fn show(
@@ -81,9 +98,9 @@ async fn show(
     if let Some(right) = site.right_name(&page, &headers) {
         return see_other(&right);
     }
-    let mut response = pages::connection(&page, now(), None).into_response();
+    let mut response = pages::connection(&page, &site.callers, now(), None).into_response();
     if browser.is_none() {
-        let cookie = cookie::set(&Browser::new(), site.is_https());
+        let cookie = Cookie::Browser.set(Browser::new().cookie(), site.is_https());
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
     response
@@ -104,7 +121,7 @@ async fn submit(
     let Some(browser) = site.browser(&headers) else {
         return pages::no_cookie().into_response();
     };
-    let choice = match read(body).await {
+    let choice = match read(body, form::choice).await {
         Ok(choice) => choice,
         Err(page) => return page.into_response(),
     };
@@ -120,7 +137,13 @@ async fn submit(
     let problem = match chosen.await {
         Ok(Begun::Leave(url)) => return see_other(url.as_str()),
         // The page says it, whatever it is.
-        Ok(Begun::Code(_) | Begun::Over) | Err(ChoiceError::Elsewhere | ChoiceError::Over(_)) => {
+        Ok(Begun::Code(_) | Begun::Over)
+        | Err(
+            ChoiceError::SignIn
+            | ChoiceError::Stranger
+            | ChoiceError::Elsewhere
+            | ChoiceError::Over(_),
+        ) => {
             return see_page(&id);
         }
         Err(ChoiceError::Unknown) => return not_found().await,
@@ -132,7 +155,9 @@ async fn submit(
         },
     };
     match site.page(&id, Some(&browser)).await {
-        Ok(Some(page)) => pages::connection(&page, now(), Some(&problem)).into_response(),
+        Ok(Some(page)) => {
+            pages::connection(&page, &site.callers, now(), Some(&problem)).into_response()
+        }
         Ok(None) => not_found().await,
         Err(error) => failed(&error),
     }
@@ -200,7 +225,7 @@ fn not_allowed(methods: &'static str) -> Response {
 }
 
 /// The log says more than the page, which anybody may see.
-fn failed(error: &BrokerError) -> Response {
+fn failed(error: &impl std::fmt::Display) -> Response {
     tracing::error!("a connect page cannot be shown: {error}");
     pages::failed().into_response()
 }
@@ -220,12 +245,12 @@ fn see_other(url: &str) -> Response {
     }
 }
 
-async fn read(body: Body) -> Result<Choice, pages::Page> {
+async fn read<T>(body: Body, form: impl Fn(&[u8]) -> Option<T>) -> Result<T, pages::Page> {
     let body = tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_BODY))
         .await
         .map_err(|_| pages::too_slow())?
         .map_err(|_| pages::too_large(StatusCode::PAYLOAD_TOO_LARGE))?;
-    form::choice(&body).ok_or_else(pages::unreadable)
+    form(&body).ok_or_else(pages::unreadable)
 }
 
 /// Seconds since the Unix epoch.

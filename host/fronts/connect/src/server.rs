@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use holster_core::broker::{Broker, ConnectAddress};
+use holster_callers::Callers;
+use holster_core::broker::{Broker, ConnectAddress, SignIn};
+use holster_core::types::TenantId;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -48,6 +50,8 @@ pub struct ConnectSettings {
     pub listen: Option<SocketAddr>,
     /// The https address under which browsers find the pages. Without it they are for this machine alone.
     pub public_url: Option<Url>,
+    /// Who can show who they are there.
+    pub callers: Arc<Callers>,
 }
 
 /// The connect pages, served by this process until [`shutdown`](Self::shutdown), or until this is dropped.
@@ -88,7 +92,7 @@ impl ConnectServer {
         let mut task = JoinSet::new();
         task.spawn(serve(
             listener,
-            whole_site(broker, address.clone()),
+            whole_site(broker, address.clone(), Arc::clone(&settings.callers)),
             stopped,
         ));
         Ok(Self {
@@ -127,6 +131,17 @@ fn address(settings: &ConnectSettings, listens_on: SocketAddr) -> ConnectAddress
         // A port that the system picks cannot be registered.
         chosen: settings.public_url.is_some()
             || settings.listen.is_some_and(|listen| listen.port() != 0),
+        sign_in: sign_in(settings.public_url.as_ref(), &settings.callers),
+    }
+}
+
+/// Who reaches pages that are on this machine alone is its user. At a public address they may be anybody, and show that
+/// they are that user where they have a way to.
+pub(crate) fn sign_in(public_url: Option<&Url>, callers: &Callers) -> SignIn {
+    if public_url.is_some() && callers.have_key_of(&TenantId::local()) {
+        SignIn::Everybody
+    } else {
+        SignIn::Others
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Request, StatusCode, header::HOST};
-use holster_core::broker::{Broker, ConnectAddress};
+use holster_core::broker::{Broker, ConnectAddress, SignIn};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -268,6 +268,8 @@ impl Files {
             address: ConnectAddress {
                 url,
                 chosen: notice.chosen,
+                // Whoever serves the pages knows; here it is asked where they are.
+                sign_in: SignIn::Everybody,
             },
             listens_on: notice.listens_on,
         });

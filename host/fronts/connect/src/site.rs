@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName};
+use holster_callers::Callers;
 use holster_core::broker::{Broker, ConnectAddress};
+use holster_core::types::IssuerName;
+use url::Url;
 
 /// What every request needs to be answered.
 pub(crate) struct Site {
     pub(crate) broker: Arc<Broker>,
     pub(crate) address: ConnectAddress,
+    /// Who can show who they are.
+    pub(crate) callers: Arc<Callers>,
     /// The values of `Host` that mean this site.
     names: Vec<String>,
 }
 
 impl Site {
-    pub(crate) fn new(broker: Arc<Broker>, address: ConnectAddress) -> Self {
+    pub(crate) fn new(broker: Arc<Broker>, address: ConnectAddress, callers: Arc<Callers>) -> Self {
         let name = |host: &str| match address.url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
@@ -29,6 +34,7 @@ impl Site {
         Self {
             broker,
             address,
+            callers,
             names,
         }
     }
@@ -41,6 +47,13 @@ impl Site {
     pub(crate) fn name<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let name = only(headers, &HOST)?;
         self.names.iter().any(|own| own == name).then_some(name)
+    }
+
+    /// Where an issuer sends the browser back to: under the name by which the request called, since the cookies are for
+    /// that name.
+    pub(crate) fn redirect(&self, issuer: &IssuerName, headers: &HeaderMap) -> Option<Url> {
+        let (scheme, name) = (self.address.url.scheme(), self.name(headers)?);
+        Url::parse(&format!("{scheme}://{name}/sign-in/{issuer}/callback")).ok()
     }
 
     /// Whether a page of this site sent the request, as browsers say with every form.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 
-use holster_core::broker::{Broker, BrokerSettings, ConnectAddress, KeyFile};
+use holster_core::broker::{Broker, BrokerSettings, ConnectAddress, KeyFile, SignIn};
 use tempfile::TempDir;
 
 use crate::server::USUAL;
@@ -33,6 +33,7 @@ pub(crate) fn address(url: &str) -> ConnectAddress {
     ConnectAddress {
         url: url.parse().unwrap(),
         chosen: false,
+        sign_in: SignIn::Others,
     }
 }
 

@@ -53,7 +53,7 @@ struct Sessions {
 }
 
 impl McpService {
-    /// The endpoint of a server whose [`Callers`](crate::Callers) are those of each request.
+    /// The endpoint of a server whose [`CallerSource`](crate::CallerSource) are those of each request.
     pub fn new(server: Server) -> Self {
         let mut manager = LocalSessionManager::default();
         manager.session_config.keep_alive = Some(IDLE);

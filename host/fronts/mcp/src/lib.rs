@@ -18,5 +18,5 @@ mod stdio;
 
 pub use http::McpService;
 pub use interrupt::{ConnectPages, PagesError};
-pub use server::{Callers, Server};
+pub use server::{CallerSource, Server};
 pub use stdio::{StdioError, serve_stdio};

@@ -39,21 +39,21 @@ const INSTRUCTIONS: &str = "Tools that may act for a person with the accounts th
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
-    callers: Callers,
+    callers: CallerSource,
     /// Which messages the client of this session wants.
     level: WantedLevel,
 }
 
 /// How a server knows for whom a request is.
 #[derive(Debug, Clone)]
-pub enum Callers {
+pub enum CallerSource {
     /// All are for the same.
     One(Caller),
     /// Each HTTP request brings its own among its extensions, put there by who admitted it.
     OfRequest,
 }
 
-impl Callers {
+impl CallerSource {
     fn of(&self, extensions: &Extensions) -> Result<Caller, ErrorData> {
         let found = match self {
             Self::One(caller) => Some(caller),
@@ -92,7 +92,7 @@ struct Listed {
 
 impl Server {
     /// A server whose calls run on `calls`; it should itself be served by another runtime.
-    pub fn new(host: Arc<Host>, pages: ConnectPages, callers: Callers, calls: Handle) -> Self {
+    pub fn new(host: Arc<Host>, pages: ConnectPages, callers: CallerSource, calls: Handle) -> Self {
         Self {
             shared: Arc::new(Shared {
                 host,

@@ -5,7 +5,6 @@
 //! Without a key or a token it is heard only where the listener is on the loopback interface and no proxy leads to it: then
 //! it is for the one user of the machine. A key or a token that does not serve is refused everywhere.
 
-use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -22,13 +21,12 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use holster_core::config::IssuerConfig;
-use holster_core::types::{IssuerName, KeyDigest, TenantId, ThreadId};
+use holster_callers::{Callers, TokenError, UnknownCaller};
+use holster_core::broker::User;
+use holster_core::types::{TenantId, ThreadId};
 use holster_core::{Caller, ProfileChoice};
 use url::Url;
 
-use crate::issuer::{Issuers, TokenError, User};
-use crate::key::CallerKey;
 use crate::problem::Problem;
 use crate::resource::{self, Challenge};
 
@@ -42,7 +40,7 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const FORGETS: u32 = 4096;
 
 /// What the operator decides.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct GateSettings {
     /// Where the listener is.
     pub listens_on: SocketAddr,
@@ -50,10 +48,8 @@ pub struct GateSettings {
     pub public_url: Option<Url>,
     /// Other sites whose pages may send requests, such as `https://agents.example.com`.
     pub allowed_origins: Vec<String>,
-    /// Programs that may call.
-    pub keys: Vec<CallerKey>,
-    /// Whose tokens let their users call.
-    pub issuers: BTreeMap<IssuerName, IssuerConfig>,
+    /// Who may call.
+    pub callers: Arc<Callers>,
     /// How many requests each user may send in a second, on average over a few. `None`: as many as they like.
     pub requests_per_second: Option<NonZeroU32>,
 }
@@ -79,8 +75,9 @@ pub struct Gate {
     origins: Vec<String>,
     /// The origin that clients know, where it is not the name that they call.
     public_origin: Option<String>,
-    keys: HashMap<KeyDigest, CallerKey>,
-    issuers: Issuers,
+    callers: Arc<Callers>,
+    /// Whom tokens for this host are for.
+    audiences: Vec<String>,
     /// Whether a request without a key is for the user of this machine.
     is_private: bool,
     limiter: Option<DefaultKeyedRateLimiter<TenantId>>,
@@ -95,12 +92,11 @@ impl Gate {
             listens_on,
             public_url,
             allowed_origins,
-            keys,
-            issuers,
+            callers,
             requests_per_second,
         } = settings;
         let is_private = listens_on.ip().is_loopback() && public_url.is_none();
-        if !is_private && keys.is_empty() && issuers.is_empty() {
+        if !is_private && callers.are_none() {
             return Err(GateError::NoKeys(listens_on));
         }
         let mut names = Vec::new();
@@ -124,8 +120,8 @@ impl Gate {
             names,
             origins,
             public_origin: public_url.map(|url| url.origin().ascii_serialization()),
-            keys: keys.into_iter().map(|key| (key.digest, key)).collect(),
-            issuers: Issuers::new(&issuers, &audiences),
+            callers,
+            audiences,
             is_private,
             limiter: requests_per_second.map(|most| RateLimiter::keyed(Quota::per_second(most))),
             checks: AtomicU32::new(0),
@@ -135,7 +131,10 @@ impl Gate {
     /// For whom a request to that path is.
     async fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Problem> {
         let user = match bearer(headers).map_err(Refusal::NoBearer) {
-            Ok(Some(presented)) => self.user(presented).await,
+            Ok(Some(presented)) => {
+                let user = self.callers.user(presented, &self.audiences).await;
+                user.map_err(Refusal::Unknown)
+            }
             Ok(None) if self.is_private => Ok(User {
                 tenant: TenantId::local(),
                 profile: None,
@@ -153,28 +152,11 @@ impl Gate {
         })
     }
 
-    /// Whose a key or a token is.
-    async fn user(&self, presented: &str) -> Result<User, Refusal> {
-        if let Some(key) = self.keys.get(&KeyDigest::of(presented)) {
-            return Ok(User {
-                tenant: key.tenant.clone(),
-                profile: key.profile.clone(),
-            });
-        }
-        if self.issuers.is_empty() {
-            return Err(Refusal::UnknownKey);
-        }
-        self.issuers.user(presented).await.map_err(Refusal::Token)
-    }
-
     /// Whether a request that was admitted may read what tells of all users.
     pub(crate) fn may_watch(&self, headers: &HeaderMap) -> bool {
         match bearer(headers) {
             Ok(None) => self.is_private,
-            Ok(Some(presented)) => {
-                let key = self.keys.get(&KeyDigest::of(presented));
-                key.is_some_and(|key| key.metrics)
-            }
+            Ok(Some(presented)) => self.callers.may_watch(presented),
             Err(_) => false,
         }
     }
@@ -198,14 +180,14 @@ impl Gate {
             Refusal::Nobody | Refusal::NoBearer(_) => {
                 (StatusCode::UNAUTHORIZED, "unauthorised", None)
             }
-            Refusal::Token(TokenError::Scopes(_)) => {
+            Refusal::Unknown(UnknownCaller::Token(TokenError::Scopes(_))) => {
                 let error = "insufficient_scope";
                 (StatusCode::FORBIDDEN, error, Some(error))
             }
-            Refusal::Token(TokenError::NoKeys) => {
+            Refusal::Unknown(UnknownCaller::Token(TokenError::NoKeys)) => {
                 return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", refusal);
             }
-            Refusal::UnknownKey | Refusal::Token(_) => {
+            Refusal::Unknown(_) => {
                 let error = "invalid_token";
                 (StatusCode::UNAUTHORIZED, "unauthorised", Some(error))
             }
@@ -215,7 +197,7 @@ impl Gate {
             error,
             description: error.map(|_| refusal.to_string()),
         };
-        let challenge = challenge.header(&self.issuers, &self.origin_of(headers));
+        let challenge = challenge.header(self.callers.issuers(), &self.origin_of(headers));
         Problem::new(status, kind, refusal).challenging(challenge)
     }
 
@@ -305,7 +287,7 @@ pub(crate) async fn admit(
 /// Who issues tokens for what is behind this gate: for everybody to read.
 pub(crate) async fn metadata(State(gate): State<Arc<Gate>>, request: Request) -> Response {
     let origin = gate.origin_of(request.headers());
-    match resource::metadata(&gate.issuers, &origin, request.uri().path()) {
+    match resource::metadata(gate.callers.issuers(), &origin, request.uri().path()) {
         Some(metadata) => Json(metadata).into_response(),
         None => {
             Problem::not_found("there is no protected resource of which this would be the metadata")
@@ -360,10 +342,8 @@ enum Refusal {
     Nobody,
     #[error("{0}")]
     NoBearer(&'static str),
-    #[error("this key is not known here")]
-    UnknownKey,
     #[error("{0}")]
-    Token(TokenError),
+    Unknown(UnknownCaller),
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {

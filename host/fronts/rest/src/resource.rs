@@ -4,11 +4,10 @@
 //! everybody may read, and a request that is refused names the metadata of what it asked for (RFC 9728 §5.1).
 
 use axum::http::HeaderValue;
+use holster_callers::Issuers;
 use holster_core::types::Scopes;
 use serde::Serialize;
 use url::Url;
-
-use crate::issuer::Issuers;
 
 /// Before the path of a resource, at the same host (RFC 9728 §3.1).
 pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -54,7 +53,7 @@ pub(crate) fn metadata<'a>(issuers: &'a Issuers, origin: &str, path: &str) -> Op
         MCP => MCP,
         _ => return None,
     };
-    if issuers.is_empty() {
+    if issuers.are_none() {
         return None;
     }
     Some(Metadata {
@@ -84,7 +83,7 @@ impl Challenge<'_> {
     /// `WWW-Authenticate`, for a host that takes tokens of these issuers.
     pub(crate) fn header(&self, issuers: &Issuers, origin: &str) -> HeaderValue {
         let plain = HeaderValue::from_static("Bearer");
-        if issuers.is_empty() {
+        if issuers.are_none() {
             return plain;
         }
         let is_mcp = self.path == MCP || self.path.starts_with("/mcp/");

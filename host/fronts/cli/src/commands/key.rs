@@ -1,8 +1,8 @@
 //! `holster key`: keys with which programs call `holster serve`.
 
 use clap::Subcommand;
+use holster_callers::NewKey;
 use holster_core::types::{ExposeSecret as _, ProfileName, TenantId};
-use holster_rest::NewKey;
 use serde_json::json;
 
 use crate::exit::Exit;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use holster_core::types::{ProfileName, TenantId, ThreadId};
 use holster_core::{Caller, Config, ProfileChoice};
-use holster_mcp::{Callers, ConnectPages, PagesError, Server, serve_stdio};
+use holster_mcp::{CallerSource, ConnectPages, PagesError, Server, serve_stdio};
 use tokio::runtime::Handle;
 
 use crate::commands::{apart, open_host};
@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     let config = global.config()?;
     let host = Arc::new(open_host(global).await?);
     host.watch().map_err(Exit::failed)?;
-    let callers = Callers::One(caller(arguments));
+    let callers = CallerSource::One(caller(arguments));
     let pages = pages_when_needed(global, config);
     let server = Server::new(host, pages, callers, Handle::current());
     apart(move || serve_stdio(server)).await

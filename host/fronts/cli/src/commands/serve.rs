@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use holster_callers::Callers;
 use holster_connect::SharedServer;
 use holster_core::broker::ConnectAddress;
 use holster_core::{Config, Host};
-use holster_mcp::{Callers, ConnectPages, McpService, Server as McpServer};
-use holster_rest::{CallerKey, Events, Gate, GateSettings, Rest, Server};
+use holster_mcp::{CallerSource, ConnectPages, McpService, Server as McpServer};
+use holster_rest::{Events, Gate, GateSettings, Rest, Server};
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -47,12 +48,12 @@ async fn serve(
 ) -> Result<(), String> {
     let server = Server::bind(address).await.map_err(text)?;
     let listens_on = server.listens_on();
+    let callers = Arc::new(Callers::new(&config.serve));
     let gate = Gate::new(GateSettings {
         listens_on,
         public_url: config.connect.public_url.clone(),
         allowed_origins: config.serve.allowed_origins.clone(),
-        keys: keys(&config),
-        issuers: config.serve.issuers.clone(),
+        callers: Arc::clone(&callers),
         requests_per_second: config.serve.requests_per_second,
     })
     .map_err(text)?;
@@ -60,12 +61,12 @@ async fn serve(
         address,
         routes,
         mut shared,
-    } = Pages::of(&config, &host).await?;
+    } = Pages::of(&config, &host, callers).await?;
 
     let mcp = McpServer::new(
         Arc::clone(&host),
         ConnectPages::at(address.clone()),
-        Callers::OfRequest,
+        CallerSource::OfRequest,
         calls.clone(),
     );
     let mcp = McpService::new(mcp);
@@ -121,16 +122,13 @@ struct Pages {
 }
 
 impl Pages {
-    async fn of(config: &Config, host: &Host) -> Result<Self, String> {
+    async fn of(config: &Config, host: &Host, callers: Arc<Callers>) -> Result<Self, String> {
         let broker = Arc::clone(host.broker());
         if let Some(url) = &config.connect.public_url {
-            let address = ConnectAddress {
-                url: url.clone(),
-                chosen: true,
-            };
+            let (address, routes) = holster_connect::router(broker, url.clone(), callers);
             return Ok(Self {
-                routes: holster_connect::router(broker, address.clone()),
                 address,
+                routes,
                 shared: None,
             });
         }
@@ -143,17 +141,6 @@ impl Pages {
             shared: Some(shared),
         })
     }
-}
-
-fn keys(config: &Config) -> Vec<CallerKey> {
-    let keys = config.serve.keys.values();
-    keys.map(|key| CallerKey {
-        digest: key.sha256,
-        tenant: key.tenant.clone(),
-        profile: key.profile.clone(),
-        metrics: key.metrics,
-    })
-    .collect()
 }
 
 /// Until the person or the system wants it to end.

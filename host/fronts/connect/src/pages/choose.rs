@@ -81,7 +81,7 @@ fn policy(ways: &[Way]) -> &'static str {
 }
 
 /// Whether a provider's page is on this machine.
-fn is_local(host: &str) -> bool {
+pub(super) fn is_local(host: &str) -> bool {
     let url = Url::parse(&format!("http://{host}"));
     match url.as_ref().map(Url::host) {
         Ok(Some(Host::Domain(name))) => name == "localhost",

@@ -1,4 +1,4 @@
-use holster_core::broker::{CredentialKind, Field, InvalidSecret, Way};
+use holster_core::broker::{CredentialKind, Field, InvalidSecret, User, Way};
 use holster_core::types::{ConnectionId, ProfileName, ProviderId, Scopes};
 
 use super::*;
@@ -104,6 +104,25 @@ fn code() -> DeviceCode {
     }
 }
 
+/// Nobody has a key, and nobody signs in anywhere.
+fn nobody() -> Callers {
+    Callers::default()
+}
+
+/// Those whom a configuration names.
+fn callers(config: &str) -> Callers {
+    let config = holster_core::Config::parse(config, "holster.toml".as_ref()).unwrap();
+    Callers::new(&config.serve)
+}
+
+const ISSUER: &str =
+    "[serve.issuers.acme]\nissuer = 'https://login.acme.example'\nclient = { id = 'holster' }\n";
+
+fn key() -> String {
+    let digest = holster_core::types::KeyDigest::of("key");
+    format!("[serve.keys.agent]\nsha256 = '{digest}'\ntenant = 'ann'\n")
+}
+
 fn over(state: ConnectionState) -> ConnectPage {
     shown(state, Stage::Over)
 }
@@ -124,9 +143,32 @@ fn problem(way: ChosenWay, error: ChoiceError) -> Problem {
     }
 }
 
+/// The pages for those whom this host does not know, or knows as others.
+fn for_strangers() -> Vec<(&'static str, Page)> {
+    let stranger = shown(
+        ConnectionState::Created,
+        Stage::Stranger {
+            visitor: User {
+                tenant: TenantId::new("acme/bob").unwrap(),
+                profile: Some(ProfileName::new("work").unwrap()),
+            },
+        },
+    );
+    let sign_in = shown(ConnectionState::Created, Stage::SignIn);
+    let asked = |callers: &Callers| connection(&sign_in, callers, NOW, None);
+    let both = callers(&format!("{ISSUER}{}", key()));
+    vec![
+        ("sign-in", asked(&both)),
+        ("sign-in-by-key", asked(&callers(&key()))),
+        ("sign-in-nowhere", asked(&nobody())),
+        ("stranger", connection(&stranger, &both, NOW, None)),
+        ("not-signed-in", not_signed_in("this key is not known here")),
+    ]
+}
+
 /// Every page there is, by a name.
 fn gallery() -> Vec<(&'static str, Page)> {
-    let page = |page: &ConnectPage| connection(page, NOW, None);
+    let page = |page: &ConnectPage| connection(page, &nobody(), NOW, None);
     let mut wide = choose(vec![consent(), Way::Device { variables: vec![] }, token()]);
     wide.connection.owner.tenant = TenantId::new("anna@acme.example").unwrap();
     wide.connection.scopes = (1..=9)
@@ -170,17 +212,20 @@ fn gallery() -> Vec<(&'static str, Page)> {
     let account = |account: Option<&str>| ConnectionState::Connected {
         account: account.map(str::to_owned),
     };
-    vec![
+    [
         ("choose-consent", page(&choose(vec![consent()]))),
         ("choose-many", page(&wide)),
         ("choose-token", page(&closed)),
         ("choose-password", page(&choose(vec![password()]))),
         ("choose-nothing", page(&nothing)),
         ("choose-waiting", page(&waiting)),
-        ("problem-field", connection(&basic, NOW, Some(&wrong_field))),
+        (
+            "problem-field",
+            connection(&basic, &nobody(), NOW, Some(&wrong_field)),
+        ),
         (
             "problem-secret",
-            connection(&closed, NOW, Some(&not_accepted)),
+            connection(&closed, &nobody(), NOW, Some(&not_accepted)),
         ),
         (
             "code",
@@ -207,10 +252,13 @@ fn gallery() -> Vec<(&'static str, Page)> {
         ("unreadable", unreadable()),
         ("failed", failed()),
     ]
+    .into_iter()
+    .chain(for_strangers())
+    .collect()
 }
 
 fn html(page: &ConnectPage) -> String {
-    connection(page, NOW, None).html.into_string()
+    connection(page, &nobody(), NOW, None).html.into_string()
 }
 
 #[track_caller]
@@ -317,7 +365,9 @@ fn nothing_that_others_say_becomes_markup() {
             page.hint = Some(text());
             page.replaces = Some(text());
             for problem in [None, Some(&evil_problem)] {
-                let html = connection(&page, NOW, problem).html.into_string();
+                let html = connection(&page, &nobody(), NOW, problem)
+                    .html
+                    .into_string();
                 assert!(!html.contains("<script"), "{html}");
                 assert!(!html.contains("\"'"), "{html}");
             }
@@ -393,7 +443,12 @@ fn a_problem_is_told_at_its_field_and_what_is_no_secret_stays_entered() {
             reason: "it is `empty`".to_owned(),
         },
     );
-    let page = connection(&choose(vec![consent(), password()]), NOW, Some(&wrong));
+    let page = connection(
+        &choose(vec![consent(), password()]),
+        &nobody(),
+        NOW,
+        Some(&wrong),
+    );
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     let html = page.html.into_string();
     assert_has(
@@ -427,7 +482,12 @@ fn a_problem_of_no_field_is_told_at_its_form() {
         ),
     ] {
         let problem = problem(ChosenWay::Enter(CredentialKind::ApiKey), error);
-        let page = connection(&choose(vec![consent(), token()]), NOW, Some(&problem));
+        let page = connection(
+            &choose(vec![consent(), token()]),
+            &nobody(),
+            NOW,
+            Some(&problem),
+        );
         assert_eq!(page.status, status);
         let html = page.html.into_string();
         assert_eq!(html.matches("role=\"alert\"").count(), 1, "{html}");
@@ -440,7 +500,7 @@ fn a_problem_of_no_field_is_told_at_its_form() {
 fn a_way_that_the_page_does_not_offer_is_refused_on_top() {
     let closed = ChoiceError::Closed("`public_url` is not set".to_owned());
     let problem = problem(ChosenWay::Device, closed);
-    let page = connection(&choose(vec![consent()]), NOW, Some(&problem));
+    let page = connection(&choose(vec![consent()]), &nobody(), NOW, Some(&problem));
     assert_has(
         &page.html.into_string(),
         &["role=\"alert\">That way in is not open here: <code>public_url</code> is not set.</p>"],
@@ -503,8 +563,32 @@ fn a_form_may_lead_only_to_where_its_ways_do() {
         ),
         (vec![way("{domain}")], "form-action 'self' https:;"),
     ] {
-        let page = connection(&choose(ways), NOW, None);
+        let page = connection(&choose(ways), &nobody(), NOW, None);
         assert!(page.policy.contains(form_action), "{}", page.policy);
+    }
+    let sign_in = shown(ConnectionState::Created, Stage::SignIn);
+    let local = ISSUER.replace("https://login.acme.example", "http://127.0.0.1:9");
+    for (callers, form_action) in [
+        (nobody(), "form-action 'self';"),
+        (callers(&key()), "form-action 'self';"),
+        (callers(ISSUER), "form-action 'self' https:;"),
+        (
+            callers(&local),
+            "form-action 'self' https: http://127.0.0.1:* http://localhost:*;",
+        ),
+    ] {
+        let page = connection(&sign_in, &callers, NOW, None);
+        assert!(page.policy.contains(form_action), "{}", page.policy);
+    }
+}
+
+#[test]
+fn who_has_not_shown_who_they_are_learns_nothing_of_the_connection() {
+    for (name, page) in for_strangers() {
+        let html = page.html.into_string();
+        for private in ["Slack", "slack", "chat:write"] {
+            assert!(!html.contains(private), "{private} in {name}: {html}");
+        }
     }
 }
 
@@ -527,6 +611,12 @@ fn the_end_says_what_became_of_it_and_what_to_do() {
         ),
         ("expired", "ask for a new link"),
         ("elsewhere", "in another browser"),
+        ("sign-in", "Sign in at acme"),
+        ("sign-in", "<strong>login.acme.example</strong>"),
+        ("sign-in-by-key", "type=\"password\""),
+        ("sign-in-nowhere", "holster key new"),
+        ("stranger", "signed in as <strong>acme/bob</strong>"),
+        ("not-signed-in", "Nothing was done."),
         ("choose-nothing", "no way in"),
         ("choose-nothing", "<code>public_url</code>"),
         ("choose-waiting", "Waiting for Slack's answer."),

@@ -9,7 +9,11 @@ struct Asked(Router);
 
 impl Asked {
     fn local(broker: Arc<Broker>) -> Self {
-        Self(whole_site(broker, address("http://127.0.0.1:4657/")))
+        Self(whole_site(
+            broker,
+            address("http://127.0.0.1:4657/"),
+            Arc::default(),
+        ))
     }
 
     async fn ask(&self, request: Request<Body>) -> (Response<()>, String) {
@@ -38,7 +42,11 @@ const FORM: &str = "/connect/kQ3v9tB1xYw2Z5nM8rLpJg";
 async fn only_the_hosts_own_names_are_heard() {
     let (_folder, broker) = broker().await;
     let local = Asked::local(Arc::clone(&broker));
-    let public = Asked(whole_site(broker, address("https://holster.example.com/")));
+    let public = Asked(whole_site(
+        broker,
+        address("https://holster.example.com/"),
+        Arc::default(),
+    ));
     for (host, heard_here, heard_in_public) in [
         ("127.0.0.1:4657", true, false),
         ("localhost:4657", true, false),
@@ -91,7 +99,7 @@ async fn a_request_names_its_host_once() {
 async fn a_form_of_another_origin_is_refused() {
     let (_folder, broker) = broker().await;
     let site = Asked::local(broker);
-    let cookie = cookie::set(&Browser::new(), false);
+    let cookie = Cookie::Browser.set(Browser::new().cookie(), false);
     let cookie = ("cookie", cookie.to_str().unwrap());
     for origin in [
         None,
@@ -137,7 +145,7 @@ async fn a_browser_without_the_cookie_cannot_act() {
 async fn a_body_that_is_too_large_or_no_form_is_refused() {
     let (_folder, broker) = broker().await;
     let site = Asked::local(broker);
-    let cookie = cookie::set(&Browser::new(), false);
+    let cookie = Cookie::Browser.set(Browser::new().cookie(), false);
     for (body, status) in [
         ("x".repeat(MAX_BODY + 1), StatusCode::PAYLOAD_TOO_LARGE),
         ("x".repeat(MAX_BODY), StatusCode::BAD_REQUEST),
@@ -273,7 +281,8 @@ async fn no_answer_lacks_a_header() {
 #[tokio::test]
 async fn the_pages_can_be_part_of_another_router() {
     let (_folder, broker) = broker().await;
-    let pages = router(broker, address("http://127.0.0.1:4657/"));
+    let url = address("http://127.0.0.1:4657/").url;
+    let (_, pages) = router(broker, url, Arc::default());
     let other = Router::new().route("/mcp", get(|| async { "other" }));
     let site = Asked(
         other

@@ -7,6 +7,7 @@ fn listening(listen: &str) -> ConnectSettings {
     ConnectSettings {
         listen: Some(listen.parse().unwrap()),
         public_url: None,
+        callers: Arc::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The gate without a listener: what it is made of, and what it refuses to be made of.
 
+use holster_core::types::KeyDigest;
+
 use super::*;
 
 fn settings(listens_on: &str) -> GateSettings {
@@ -7,19 +9,23 @@ fn settings(listens_on: &str) -> GateSettings {
         listens_on: listens_on.parse().unwrap(),
         public_url: None,
         allowed_origins: Vec::new(),
-        keys: Vec::new(),
-        issuers: BTreeMap::new(),
+        callers: callers(""),
         requests_per_second: None,
     }
 }
 
-fn key() -> CallerKey {
-    CallerKey {
-        digest: KeyDigest::of("key"),
-        tenant: TenantId::new("ann").unwrap(),
-        profile: None,
-        metrics: false,
-    }
+/// Those whom a configuration names.
+fn callers(config: &str) -> Arc<Callers> {
+    let config = holster_core::Config::parse(config, "holster.toml".as_ref()).unwrap();
+    Arc::new(Callers::new(&config.serve))
+}
+
+/// A program with the key `key`.
+fn program() -> Arc<Callers> {
+    let digest = KeyDigest::of("key");
+    callers(&format!(
+        "[serve.keys.agent]\nsha256 = '{digest}'\ntenant = 'ann'"
+    ))
 }
 
 fn headers(entries: &[(&'static str, &str)]) -> HeaderMap {
@@ -31,12 +37,11 @@ fn headers(entries: &[(&'static str, &str)]) -> HeaderMap {
 
 /// Settings of a host behind a proxy, which takes tokens of an issuer that nobody asks here.
 fn public() -> GateSettings {
-    let config =
+    let issuer =
         "[serve.issuers.company]\nissuer = 'http://127.0.0.1:9'\nscopes = ['tools', 'more']";
-    let config = holster_core::Config::parse(config, "holster.toml".as_ref()).unwrap();
     GateSettings {
         public_url: Some("https://holster.example.com/".parse().unwrap()),
-        issuers: config.serve.issuers,
+        callers: callers(issuer),
         ..settings("127.0.0.1:4658")
     }
 }
@@ -51,9 +56,9 @@ async fn nobody_is_let_in_from_elsewhere_without_a_key() {
     }
     // A proxy makes the loopback interface reachable for everybody.
     let mut public = public();
-    public.issuers.clear();
+    public.callers = callers("");
     assert!(Gate::new(public.clone()).is_err());
-    public.keys.push(key());
+    public.callers = program();
     let gate = Gate::new(public).unwrap();
     assert!(gate.admit("/mcp", &headers(&[])).await.is_err());
     let caller = gate
@@ -65,13 +70,12 @@ async fn nobody_is_let_in_from_elsewhere_without_a_key() {
 
 #[test]
 fn only_who_runs_the_host_may_read_what_tells_of_all_users() {
+    let (user, watching) = (KeyDigest::of("key"), KeyDigest::of("watching"));
     let mut settings = settings("127.0.0.1:1");
-    let watching = CallerKey {
-        digest: KeyDigest::of("watching"),
-        metrics: true,
-        ..key()
-    };
-    settings.keys = vec![key(), watching];
+    settings.callers = callers(&format!(
+        "[serve.keys.agent]\nsha256 = '{user}'\ntenant = 'ann'\n\
+         [serve.keys.prometheus]\nsha256 = '{watching}'\ntenant = 'watch'\nmetrics = true"
+    ));
     let private = Gate::new(settings.clone()).unwrap();
     settings.public_url = Some("https://holster.example.com/".parse().unwrap());
     let public = Gate::new(settings).unwrap();
@@ -171,7 +175,7 @@ fn there_is_metadata_of_the_two_resources_and_of_nothing_else() {
     let gate = Gate::new(public()).unwrap();
     let origin = gate.origin_of(&headers(&[("host", "127.0.0.1:4658")]));
     let at = |path: &str| {
-        let metadata = resource::metadata(&gate.issuers, &origin, path)?;
+        let metadata = resource::metadata(gate.callers.issuers(), &origin, path)?;
         Some(serde_json::to_value(metadata).unwrap())
     };
     let root = "/.well-known/oauth-protected-resource";
@@ -193,5 +197,5 @@ fn there_is_metadata_of_the_two_resources_and_of_nothing_else() {
         assert_eq!(at(&format!("{root}{other}")), None, "{other}");
     }
     let without = Gate::new(settings("127.0.0.1:4658")).unwrap();
-    assert!(resource::metadata(&without.issuers, "http://127.0.0.1:4658", root).is_none());
+    assert!(resource::metadata(without.callers.issuers(), "http://127.0.0.1:4658", root).is_none());
 }

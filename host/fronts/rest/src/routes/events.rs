@@ -162,7 +162,8 @@ struct Listener {
     calls: watch::Receiver<()>,
     /// The last call that was told of.
     last_call: u64,
-    pending: BTreeMap<ConnectionId, Connection>,
+    /// Those that are over as well: one may begin and end between two looks.
+    connections: BTreeMap<ConnectionId, Connection>,
     accounts: Accounts,
     /// What is to be sent.
     ready: String,
@@ -177,7 +178,7 @@ impl Listener {
             tools: rest.host.changes(),
             last_call: rest.host.history().last(),
             calls,
-            pending: pending(&rest, &caller).await?,
+            connections: connections(&rest, &caller).await?,
             accounts: accounts(&rest, &caller).await?,
             ending: rest.events.0.ending.clone(),
             rest,
@@ -240,19 +241,14 @@ impl Listener {
     }
 
     async fn look_at_vault(&mut self) -> Result<(), BrokerError> {
-        let pending = pending(&self.rest, &self.caller).await?;
-        for (id, connection) in &pending {
-            if self.pending.get(id) != Some(connection) {
-                self.tell_of(connection.clone());
+        let connections = connections(&self.rest, &self.caller).await?;
+        for (id, connection) in &connections {
+            if self.connections.get(id) != Some(connection) {
+                let shown = ShownConnection::of(&self.rest, connection.clone());
+                self.tell(&Event::Connection(shown));
             }
         }
-        let gone: Vec<_> = self.pending.keys().cloned().collect();
-        for id in gone.iter().filter(|id| !pending.contains_key(*id)) {
-            if let Some(connection) = self.rest.host.broker().connection(id).await? {
-                self.tell_of(connection);
-            }
-        }
-        self.pending = pending;
+        self.connections = connections;
         let accounts = accounts(&self.rest, &self.caller).await?;
         if accounts != self.accounts {
             self.accounts = accounts;
@@ -261,23 +257,20 @@ impl Listener {
         Ok(())
     }
 
-    fn tell_of(&mut self, connection: Connection) {
-        let shown = ShownConnection::of(&self.rest, connection);
-        self.tell(&Event::Connection(shown));
-    }
-
     fn tell(&mut self, event: &Event) {
         let (name, data) = (event.name(), event.data());
         write!(self.ready, "event: {name}\ndata: {data}\n\n").expect("memory can be written");
     }
 }
 
-async fn pending(
+async fn connections(
     rest: &Rest,
     caller: &Caller,
 ) -> Result<BTreeMap<ConnectionId, Connection>, BrokerError> {
-    let pending = rest.host.broker().pending(&caller.tenant, None).await?;
-    let own = pending
+    let broker = rest.host.broker();
+    let own = broker
+        .connections(&caller.tenant, None)
+        .await?
         .into_iter()
         .filter(|connection| caller.may_use(&connection.owner.profile));
     Ok(own

@@ -5,23 +5,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use holster_core::types::{ExposeSecret as _, KeyDigest, ProfileName, SecretString, TenantId};
+use holster_core::types::{ExposeSecret as _, KeyDigest, SecretString};
 
 /// What keys begin with, so that scanners of repositories know one.
 const PREFIX: &str = "holster_";
-
-/// Who brings a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallerKey {
-    /// By which its digest is known.
-    pub digest: KeyDigest,
-    /// For whom its requests are.
-    pub tenant: TenantId,
-    /// Whose accounts serve them, where that is not for the request to say.
-    pub profile: Option<ProfileName>,
-    /// Whether it may read what tells of all users: `/metrics`.
-    pub metrics: bool,
-}
 
 /// A key that nobody has seen yet.
 #[derive(Debug)]

@@ -11,15 +11,16 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use holster_core::Config;
+use holster_core::types::ConnectionId;
 use jsonwebtoken::get_current_timestamp;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
 };
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::*;
-use crate::Server;
 
 const HOST: &str = "https://holster.example.com";
 
@@ -39,8 +40,8 @@ struct FakeIssuer {
 
 impl FakeIssuer {
     async fn start(keys: Value) -> Self {
-        let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let issuer = format!("http://{}", server.listens_on());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
         let answers = Arc::new(Mutex::new(Answers {
             metadata: json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") }),
             keys: Some(keys),
@@ -63,7 +64,7 @@ impl FakeIssuer {
                 }),
             )
             .with_state(Arc::clone(&answers));
-        tokio::spawn(server.serve(site, std::future::pending(), || {}));
+        tokio::spawn(async { axum::serve(listener, site).await });
         Self { issuer, answers }
     }
 
@@ -83,11 +84,7 @@ impl FakeIssuer {
         );
         let config = Config::parse(&text, "holster.toml".as_ref()).unwrap();
         let issuers: BTreeMap<_, _> = config.serve.issuers;
-        Issuers::at_pace(
-            &issuers,
-            &crate::resource::audiences(&[HOST.to_owned()]),
-            pace,
-        )
+        Issuers::at_pace(&issuers, pace)
     }
 
     /// The claims of a good token.
@@ -96,6 +93,17 @@ impl FakeIssuer {
             "iss": self.issuer, "sub": "ann", "aud": format!("{HOST}/mcp"), "client_id": "agent",
             "exp": get_current_timestamp() + 300, "iat": get_current_timestamp(), "scope": "openid tools",
         })
+    }
+}
+
+impl Issuers {
+    /// Whose a token for this host is.
+    async fn user_here(&self, token: &str) -> Result<User, TokenError> {
+        self.user(
+            token,
+            &[HOST.to_owned(), format!("{HOST}/"), format!("{HOST}/mcp")],
+        )
+        .await
     }
 }
 
@@ -199,7 +207,7 @@ async fn a_token_that_its_issuer_signed_for_this_host_is_its_users() {
             |message| ed.sign(message).as_ref().to_vec(),
         ),
     ] {
-        let user = trusted.user(&good).await.unwrap();
+        let user = trusted.user_here(&good).await.unwrap();
         assert_eq!((user.tenant.as_str(), user.profile), ("company/ann", None));
     }
     assert_eq!(issuer.asked(), 1);
@@ -444,7 +452,7 @@ async fn a_token_that_is_forged_stale_or_for_others_is_nobodys() {
             TokenError::NoToken,
         ),
     ] {
-        assert_eq!(trusted.user(&forged).await, Err(error), "{what}");
+        assert_eq!(trusted.user_here(&forged).await, Err(error), "{what}");
     }
     assert_eq!(issuer.asked(), 1, "what is forged makes no requests");
 }
@@ -516,7 +524,10 @@ async fn the_operator_says_which_scopes_claim_audience_and_algorithms_are_meant(
         ),
         ("profile = 'work'", claims.clone(), user("company/ann")),
     ] {
-        let found = issuer.trusted(more, LAZY).user(&one.token(&claims)).await;
+        let found = issuer
+            .trusted(more, LAZY)
+            .user_here(&one.token(&claims))
+            .await;
         assert_eq!(
             found.map(|user| user.tenant.to_string()),
             expected,
@@ -524,8 +535,96 @@ async fn the_operator_says_which_scopes_claim_audience_and_algorithms_are_meant(
         );
     }
     let fixed = issuer.trusted("profile = 'work'", LAZY);
-    let fixed = fixed.user(&one.token(&claims)).await.unwrap();
+    let fixed = fixed.user_here(&one.token(&claims)).await.unwrap();
     assert_eq!(fixed.profile.unwrap().as_str(), "work");
+}
+
+#[tokio::test]
+async fn a_person_is_whom_the_issuer_names_in_its_answer_to_our_client() {
+    const NONCE: &str = "the-nonce-of-this-sign-in";
+    let one = Signer::new("one");
+    let issuer = FakeIssuer::start(json!({ "keys": [one.jwk()] })).await;
+    let trusted = issuer.trusted("tenant_claim = 'email'\nprofile = 'work'", LAZY);
+    let good = json!({
+        "iss": issuer.issuer, "sub": "1", "aud": "holster", "nonce": NONCE, "email": "ann@example.com",
+        "exp": get_current_timestamp() + 60, "iat": get_current_timestamp(),
+    });
+    let signed = |typ: &str, claims: &Value| {
+        let header = json!({ "alg": "ES256", "kid": "one", "typ": typ });
+        token(&header, &claims.to_string(), |message| one.sign(message))
+    };
+    let many = json!(["holster", "other"]);
+    let shared = with(&good, "aud", many);
+    for (what, id_token, error) in [
+        ("as it should be", signed("JWT", &good), None),
+        (
+            "shared, and asked for by us",
+            signed("JWT", &with(&shared, "azp", json!("holster"))),
+            None,
+        ),
+        ("shared", signed("JWT", &shared), Some(TokenError::Answer)),
+        (
+            "asked for by another client",
+            signed("JWT", &with(&good, "azp", json!("other"))),
+            Some(TokenError::Answer),
+        ),
+        (
+            "the answer to another sign-in",
+            signed("JWT", &with(&good, "nonce", json!("other"))),
+            Some(TokenError::Answer),
+        ),
+        (
+            "the answer to nothing",
+            signed("JWT", &without(&good, "nonce")),
+            Some(TokenError::Answer),
+        ),
+        (
+            "for another client",
+            signed("JWT", &with(&good, "aud", json!("other"))),
+            Some(TokenError::Audience),
+        ),
+        (
+            "an access token",
+            signed("at+jwt", &good),
+            Some(TokenError::Type),
+        ),
+        (
+            "expired",
+            signed(
+                "JWT",
+                &with(&good, "exp", json!(get_current_timestamp() - 60)),
+            ),
+            Some(TokenError::Expired),
+        ),
+        (
+            "of nobody",
+            signed("JWT", &without(&good, "email")),
+            Some(TokenError::Claim("email".to_owned())),
+        ),
+        (
+            "altered",
+            format!("{}A", signed("JWT", &good)),
+            Some(TokenError::Signature),
+        ),
+        ("no token", "opaque".to_owned(), Some(TokenError::NoToken)),
+    ] {
+        let arrival = Arrival {
+            id_token: id_token.into(),
+            nonce: NONCE.into(),
+            connection: ConnectionId::new("kQ3v9tB1xYw2Z5nM8rLpJg").unwrap(),
+        };
+        let company = IssuerName::new("company").unwrap();
+        let found = trusted.person(&company, "holster", &arrival).await;
+        let found = found.map(|user| {
+            let profile = user.profile.map(|profile| profile.to_string());
+            (user.tenant.to_string(), profile)
+        });
+        let wanted = || {
+            let tenant = "company/ann@example.com".to_owned();
+            (tenant, Some("work".to_owned()))
+        };
+        assert_eq!(found, error.map_or_else(|| Ok(wanted()), Err), "{what}");
+    }
 }
 
 #[tokio::test]
@@ -538,11 +637,11 @@ async fn a_new_key_of_the_issuer_is_followed_and_an_old_one_ends() {
         ..LAZY
     };
     let trusted = issuer.trusted("", at_once);
-    assert!(trusted.user(&old.token(&claims)).await.is_ok());
+    assert!(trusted.user_here(&old.token(&claims)).await.is_ok());
     issuer.publish(Some(json!({ "keys": [new.jwk()] })));
-    assert!(trusted.user(&new.token(&claims)).await.is_ok());
+    assert!(trusted.user_here(&new.token(&claims)).await.is_ok());
     assert_eq!(
-        trusted.user(&old.token(&claims)).await,
+        trusted.user_here(&old.token(&claims)).await,
         Err(TokenError::Key)
     );
 }
@@ -557,7 +656,7 @@ async fn tokens_with_unknown_keys_do_not_make_a_storm_of_requests() {
     for number in 0..60 {
         let signer = Signer::new(if number % 2 == 0 { "one" } else { "unknown" });
         let (trusted, token) = (Arc::clone(&trusted), signer.token(&claims));
-        asked.spawn(async move { trusted.user(&token).await });
+        asked.spawn(async move { trusted.user_here(&token).await });
     }
     for refused in asked.join_all().await {
         assert!(
@@ -565,7 +664,7 @@ async fn tokens_with_unknown_keys_do_not_make_a_storm_of_requests() {
             "{refused:?}"
         );
     }
-    assert!(trusted.user(&one.token(&claims)).await.is_ok());
+    assert!(trusted.user_here(&one.token(&claims)).await.is_ok());
     assert_eq!(issuer.asked(), 1);
 }
 
@@ -580,14 +679,14 @@ async fn while_the_issuer_is_down_known_keys_go_on_for_a_while() {
         oldest: Duration::from_secs(2),
     };
     let trusted = issuer.trusted("", aging);
-    assert!(trusted.user(&token).await.is_ok());
+    assert!(trusted.user_here(&token).await.is_ok());
     issuer.publish(None);
-    assert!(trusted.user(&token).await.is_ok());
+    assert!(trusted.user_here(&token).await.is_ok());
     assert!(issuer.asked() >= 2, "it is asked for what has become old");
     tokio::time::sleep(aging.oldest).await;
-    assert_eq!(trusted.user(&token).await, Err(TokenError::NoKeys));
+    assert_eq!(trusted.user_here(&token).await, Err(TokenError::NoKeys));
     issuer.publish(Some(json!({ "keys": [one.jwk()] })));
-    assert!(trusted.user(&token).await.is_ok());
+    assert!(trusted.user_here(&token).await.is_ok());
 }
 
 #[tokio::test]
@@ -624,7 +723,7 @@ async fn an_issuer_whose_documents_are_not_its_own_or_too_large_has_no_keys() {
         }
         let found = issuer
             .trusted("", LAZY)
-            .user(&one.token(&issuer.claims()))
+            .user_here(&one.token(&issuer.claims()))
             .await;
         assert_eq!(found, Err(TokenError::NoKeys), "{metadata}");
     }

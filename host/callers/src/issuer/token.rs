@@ -6,11 +6,15 @@ use jsonwebtoken::{DecodingKey, Header, Validation};
 use serde_json::{Map, Value};
 
 /// The types of access tokens: RFC 9068 §2.1, and what older servers write.
-const TYPES: [&str; 3] = ["at+jwt", "application/at+jwt", "jwt"];
+const ACCESS_TYPES: &[&str] = &["at+jwt", "application/at+jwt", "jwt"];
+
+/// The type of identity tokens, where they name one.
+const ID_TYPES: &[&str] = &["jwt"];
 
 /// Why a token is nobody's. The texts go into a header: they hold no quotation marks, and nothing that the token says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TokenError {
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum TokenError {
     #[error("this is neither a key of this host nor a JWT")]
     NoToken,
     #[error("the token is longer than 16 KiB")]
@@ -19,7 +23,7 @@ pub(crate) enum TokenError {
     Issuer,
     #[error("the token is signed in a way that is not accepted here")]
     Algorithm,
-    #[error("this is no access token: its typ is neither at+jwt nor JWT")]
+    #[error("the token is of another kind: its typ is neither at+jwt nor JWT")]
     Type,
     #[error("the token has critical header fields, which are not understood here")]
     Critical,
@@ -40,6 +44,8 @@ pub(crate) enum TokenError {
          bearer token"
     )]
     Bound,
+    #[error("the token answers another question than ours: it has another nonce, or another azp")]
+    Answer,
     #[error("the token has not all scopes that are needed: {0}")]
     Scopes(Scopes),
     #[error("the keys of its issuer cannot be had just now; try again later")]
@@ -63,13 +69,19 @@ impl From<jsonwebtoken::errors::Error> for TokenError {
     }
 }
 
-/// What the header says besides key and algorithm.
-pub(super) fn check_header(header: &Header) -> Result<(), TokenError> {
-    let is_access_token = header
-        .typ
-        .as_ref()
-        .is_none_or(|named| TYPES.iter().any(|known| named.eq_ignore_ascii_case(known)));
-    if !is_access_token {
+/// What the header of an access token says besides key and algorithm.
+pub(super) fn check_access_header(header: &Header) -> Result<(), TokenError> {
+    check_header(header, ACCESS_TYPES)
+}
+
+/// The same of an identity token.
+pub(super) fn check_id_header(header: &Header) -> Result<(), TokenError> {
+    check_header(header, ID_TYPES)
+}
+
+fn check_header(header: &Header, types: &[&str]) -> Result<(), TokenError> {
+    let is_known = |named: &String| types.iter().any(|known| named.eq_ignore_ascii_case(known));
+    if !header.typ.as_ref().is_none_or(is_known) {
         return Err(TokenError::Type);
     }
     // RFC 7515 §4.1.11: what must be understood and is not, makes the token invalid.
@@ -96,6 +108,28 @@ pub(super) fn check_unbound(claims: &Map<String, Value>) -> Result<(), TokenErro
         Err(TokenError::Bound)
     } else {
         Ok(())
+    }
+}
+
+/// OpenID Connect Core §3.1.3.7: the token is for this client, and for the very request that we sent.
+pub(super) fn check_answer(
+    claims: &Map<String, Value>,
+    client: &str,
+    nonce: &str,
+) -> Result<(), TokenError> {
+    let says = |name: &str, value: &str| claims.get(name).and_then(Value::as_str) == Some(value);
+    let is_shared = claims
+        .get("aud")
+        .is_some_and(|aud| aud.as_array().is_some_and(|audiences| audiences.len() > 1));
+    let by_us = if is_shared || claims.contains_key("azp") {
+        says("azp", client)
+    } else {
+        true
+    };
+    if by_us && says("nonce", nonce) {
+        Ok(())
+    } else {
+        Err(TokenError::Answer)
     }
 }
 
