@@ -10,14 +10,15 @@ use holster_core::types::ComponentName;
 use holster_core::{Config, Host, LoadEvent, Runtime, open_runtime};
 use tempfile::TempDir;
 
-/// What the person who runs the tests may have set for a Holster of their own.
-const VARIABLES: [&str; 6] = [
+/// What the person who runs the tests may have set for programs of their own.
+const VARIABLES: [&str; 7] = [
     "HOLSTER_CONFIG",
     "HOLSTER_PLUGINS",
     "HOLSTER_LOG",
     "HOLSTER_VAULT_KEY",
     "HOLSTER_VAULT_KEYRING",
     "HOLSTER_VAULT_PASSPHRASE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
 
 /// A folder that is gone with the test.

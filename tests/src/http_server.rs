@@ -1,7 +1,7 @@
 //! `holster serve` as a process of its own, and requests to it.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -23,9 +23,22 @@ impl HttpServer {
 
     /// Starts `holster serve` on this port of the loopback interface.
     pub fn start_at(fixture: &Fixture, port: u16) -> Self {
+        Self::start_as(Self::command_at(fixture, port))
+    }
+
+    /// `holster serve` on a free port of the loopback interface, ready to be started.
+    pub fn command(fixture: &Fixture) -> Command {
+        Self::command_at(fixture, 0)
+    }
+
+    fn command_at(fixture: &Fixture, port: u16) -> Command {
         let address = format!("127.0.0.1:{port}");
-        let mut process = fixture
-            .command(&["--json", "serve", "--listen", &address])
+        fixture.command(&["--json", "serve", "--listen", &address])
+    }
+
+    /// Starts this command, which serves.
+    pub fn start_as(mut command: Command) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("`holster` was built with the tests");
@@ -54,7 +67,7 @@ impl HttpServer {
     /// Asks it to end; whether it ended well within `patience`.
     pub fn end(mut self, patience: Duration) -> bool {
         let end = Instant::now() + patience;
-        let asked = std::process::Command::new("kill")
+        let asked = Command::new("kill")
             .args(["-TERM", &self.process.id().to_string()])
             .status();
         assert!(asked.expect("`kill` is there").success());

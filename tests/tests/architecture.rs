@@ -12,7 +12,7 @@ use holster_tests::{cargo_metadata, repository};
 use serde_json::Value;
 
 /// What a crate of the host may import of this repository, be it for its tests only. A front may import the core,
-/// who its callers are, and what all pages have in common.
+/// who its callers are, the clients for what it asks itself, and what all pages have in common.
 const LAYERS: &[(&str, &[&str])] = &[
     ("holster-types", &[]),
     ("holster-http", &["holster-types"]),
@@ -34,7 +34,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("holster-callers", &["holster-core", "holster-http"]),
 ];
-const FRONT: &[&str] = &["holster-callers", "holster-core", "holster-look"];
+const FRONT: &[&str] = &[
+    "holster-callers",
+    "holster-core",
+    "holster-http",
+    "holster-look",
+];
 /// The one executable, which puts the host and its servers together: the only front that imports others.
 const EXECUTABLE: &str = "holster-cli";
 /// What stands beside the host and may be used by the tests of any crate.

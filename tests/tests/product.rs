@@ -26,6 +26,8 @@ mod limits;
 mod mcp;
 #[path = "product/mcp_session.rs"]
 mod mcp_session;
+#[path = "product/metrics.rs"]
+mod metrics;
 #[path = "product/page.rs"]
 mod page;
 #[path = "product/parity.rs"]
@@ -38,3 +40,5 @@ mod readme;
 mod serve;
 #[path = "product/tokens.rs"]
 mod tokens;
+#[path = "product/traces.rs"]
+mod traces;

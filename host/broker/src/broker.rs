@@ -13,7 +13,7 @@ use holster_types::{
     CredentialHeader, Grant, HostPattern, IssuerName, ProfileName, Proof, ProviderId, Requirement,
     Scopes, SecretString, TenantId,
 };
-
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 use url::Url;
 
@@ -22,6 +22,7 @@ use crate::configured::{ConfiguredClient, ConfiguredCredential, SourceError};
 use crate::credential::{
     Added, CredentialSecret, CredentialSummary, NewCredential, ProfileSummary, Source,
 };
+use crate::metrics::Counts;
 use crate::oauth::{AuthorizationServers, DpopKey};
 use crate::provider::Provider;
 use crate::providers::Providers;
@@ -101,6 +102,7 @@ pub struct Broker {
     expected_profiles: BTreeMap<Users, BTreeSet<ProfileName>>,
     servers: AuthorizationServers,
     vault: Arc<Vault>,
+    counts: Counts,
 }
 
 /// A provider that a tool needs, with everything it needs there.
@@ -177,6 +179,7 @@ impl Broker {
             expected_profiles,
             servers: AuthorizationServers::new(),
             vault: Arc::new(Vault::new(&data_folder, keeper)),
+            counts: Counts::default(),
         })
     }
 
@@ -190,6 +193,11 @@ impl Broker {
         self.default_profile
             .clone()
             .unwrap_or_else(|| ProfileName::new("default").expect("a valid name"))
+    }
+
+    /// Puts what is counted here among the numbers of a registry: connections and renewed tokens, by provider.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.counts.register(registry);
     }
 
     /// The vault, to verify it.

@@ -11,6 +11,7 @@ mod configured;
 mod connection;
 mod credential;
 mod error;
+mod metrics;
 mod oauth;
 mod private;
 mod provider;

@@ -9,7 +9,7 @@
 mod issuer;
 mod key;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use holster_core::broker::{Arrival, SignInIssuer, User};
@@ -23,6 +23,8 @@ pub use key::NewKey;
 #[derive(Default)]
 pub struct Callers {
     keys: HashMap<KeyDigest, User>,
+    /// Those of them that may read what tells of all users.
+    watching: HashSet<KeyDigest>,
     issuers: Issuers,
     /// Where people can sign in.
     sign_in: BTreeMap<IssuerName, SignInIssuer>,
@@ -55,6 +57,7 @@ impl Callers {
             };
             (key.sha256, user)
         });
+        let watching = config.keys.values().filter(|key| key.metrics);
         let sign_in = config.issuers.iter().filter_map(|(name, issuer)| {
             let at = SignInIssuer {
                 issuer: issuer.issuer.clone(),
@@ -64,6 +67,7 @@ impl Callers {
         });
         Self {
             keys: keys.collect(),
+            watching: watching.map(|key| key.sha256).collect(),
             issuers: Issuers::new(&config.issuers),
             sign_in: sign_in.collect(),
         }
@@ -72,6 +76,11 @@ impl Callers {
     /// Whether nobody may call.
     pub fn are_none(&self) -> bool {
         self.keys.is_empty() && self.issuers.are_none()
+    }
+
+    /// Whether this is a key that may read what tells of all users: `metrics = true`.
+    pub fn may_watch(&self, presented: &str) -> bool {
+        self.watching.contains(&KeyDigest::of(presented))
     }
 
     /// Whose tokens are taken.

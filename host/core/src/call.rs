@@ -145,6 +145,36 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// Whether the call was turned away before anything of the tool could run, for what it asked.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownTool { .. }
+                | Self::InvalidArguments { .. }
+                | Self::Ambiguous { .. }
+                | Self::NoConnection { .. }
+                | Self::Broker(BrokerError::UnknownProfile { .. })
+        )
+    }
+
+    /// The failure in a word that stays as it is, for what is counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::UnknownTool { .. } => "unknown_tool",
+            Self::Component { .. } => "component",
+            Self::InvalidArguments { .. } => "invalid_arguments",
+            Self::Ambiguous { .. } => "ambiguous_account",
+            Self::Broker(BrokerError::UnknownProfile { .. }) => "unknown_profile",
+            Self::Broker(_) => "accounts",
+            Self::NoRecord { .. } => "no_record",
+            Self::NoConnection { .. } => "no_connection",
+            Self::InvalidOutput { .. } => "invalid_output",
+            Self::Run { error, .. } => error.kind(),
+        }
+    }
+}
+
 fn did_you_mean(similar: Option<&ToolName>) -> String {
     match similar {
         Some(similar) => format!("; did you mean `{similar}`?"),

@@ -4,6 +4,7 @@
 //! are relative to the file. Secrets never stand in it: a credential names a variable or a file.
 
 mod serve;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use serve::{IssuerConfig, KeyConfig, ServeConfig, TokenAlgorithm};
+pub use telemetry::{NO_COLLECTOR, TelemetryConfig, is_collector};
 
 /// The name of the file that is looked for.
 pub const FILE_NAME: &str = "holster.toml";
@@ -40,6 +42,8 @@ pub struct Config {
     pub connect: ConnectConfig,
     /// Who may call over HTTP, and where.
     pub serve: ServeConfig,
+    /// Who is told how calls go.
+    pub telemetry: TelemetryConfig,
     /// Where compiled code is kept.
     pub cache: CacheConfig,
     /// How many calls run at once.
@@ -280,6 +284,7 @@ impl Config {
         }
         self.serve
             .check()
+            .and_then(|()| self.telemetry.check())
             .map_err(|(place, error)| failed(place, error))?;
         self.limits
             .over(&Limits::default())
@@ -498,6 +503,14 @@ mod tests {
             (
                 "[serve.issuers.a]\nissuer = 'https://a.example'\nscopes = ['a b']",
                 &["serve.issuers.a.scopes", "without spaces"],
+            ),
+            (
+                "[telemetry]\ntraces = 'http://user:planted@127.0.0.1:4318'",
+                &[
+                    "telemetry.traces",
+                    "address of a collector",
+                    "OTEL_EXPORTER_OTLP_HEADERS",
+                ],
             ),
             (
                 "[serve.issuers.'a/b']\nissuer = 'https://a.example'",

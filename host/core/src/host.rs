@@ -10,13 +10,17 @@ use holster_runtime::{
     Sandbox, ToolDefinition,
 };
 use holster_types::{ComponentName, Grant, ProfileName, TenantId, ThreadId, ToolName};
+use prometheus_client::registry::Registry;
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::built_in::BuiltIn;
 use crate::call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 use crate::catalogue::{Catalogue, CatalogueView, LoadEvent, ServedTool};
 use crate::config::{Config, ConfigError};
 use crate::history::{History, Recording};
+use crate::metrics::Metrics;
+use crate::observed::{Observed, Step};
 
 /// Why the host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,8 @@ pub struct Host {
     catalogue: Catalogue,
     built_in: BuiltIn,
     history: History,
+    /// Where the configuration asks for them.
+    metrics: Option<Metrics>,
     watcher: std::sync::Mutex<Option<crate::catalogue::Watcher>>,
 }
 
@@ -89,6 +95,7 @@ impl Host {
         Ok(Self {
             built_in: BuiltIn::new(&config.built_in),
             history: History::new(broker.audit_log()),
+            metrics: config.serve.metrics.then(Metrics::new),
             config,
             runtime,
             broker,
@@ -141,6 +148,16 @@ impl Host {
         &self.history
     }
 
+    /// Puts the numbers of this host among those of a registry. Those of calls are kept only where the configuration
+    /// asks for them: `[serve] metrics`.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        if let Some(metrics) = &self.metrics {
+            metrics.register(registry);
+        }
+        self.runtime.register_metrics(registry);
+        self.broker.register_metrics(registry);
+    }
+
     /// The code cache.
     pub fn code_cache(&self) -> &CodeCache {
         self.runtime.cache()
@@ -187,21 +204,29 @@ impl Host {
 
     /// Calls a tool: find, admit, resolve, run (with the egress inside), answer, record. Dropping the future ends
     /// the call, and it is recorded as cancelled.
-    pub async fn call(&self, mut call: Call) -> Outcome {
+    pub async fn call(&self, call: Call) -> Outcome {
+        let observed = Observed::begin(self.metrics.as_ref(), &call);
+        let span = observed.span().clone();
+        self.call_observed(call, observed).instrument(span).await
+    }
+
+    async fn call_observed(&self, mut call: Call, mut observed: Observed<'_>) -> Outcome {
         // Moved rather than cloned: from here on they are no longer in `call`.
         let arguments = Value::Object(std::mem::take(&mut call.arguments));
         let mut recording = self.history.begin(&call);
-        let outcome = match self.answer_to(&call, &arguments, &mut recording).await {
+        let answer = self.answer_to(&call, &arguments, &mut recording, &mut observed);
+        let outcome = match answer.await {
             Ok(finished) => Outcome::Finished(finished),
             Err(Stop::Interrupted(interrupted)) => Outcome::Interrupted(interrupted),
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
         };
-        recording.end(&outcome);
+        observed.end(&outcome);
+        observed.step_at_once(Step::Record, || recording.end(&outcome));
         outcome
     }
 
     /// As [`Host::call`], on another runtime than the front's own, so that a guest that computes does not keep the front
-    /// from its other clients. Dropping the future ends the call.
+    /// from its other clients. Dropping the future ends the call. In a trace, it is within what calls this.
     pub async fn call_on(
         self: &Arc<Self>,
         runtime: &tokio::runtime::Handle,
@@ -209,7 +234,8 @@ impl Host {
     ) -> Result<Outcome, CallLost> {
         let host = Arc::clone(self);
         let mut task = tokio::task::JoinSet::new();
-        task.spawn_on(async move { host.call(call).await }, runtime);
+        let call = async move { host.call(call).await };
+        task.spawn_on(call.in_current_span(), runtime);
         let outcome = task.join_next().await.expect("one task was spawned");
         outcome.map_err(|error| {
             tracing::error!("a call ended without an outcome: {error}");
@@ -222,22 +248,30 @@ impl Host {
         call: &Call,
         arguments: &Value,
         recording: &mut Recording<'_>,
+        observed: &mut Observed<'_>,
     ) -> Result<Finished, Stop> {
         if let Some(own) = self.built_in.find(&call.tool) {
-            return Ok(own.call(&self.broker, call, arguments).await?);
+            observed.found(&call.tool, None);
+            let answer = own.call(&self.broker, call, arguments);
+            return Ok(observed.step(Step::Run, answer).await?);
         }
-        let tool = self.find(call).await?;
+        let tool = observed.step(Step::Find, self.find(call)).await?;
         recording.found(tool.component(), tool.hash());
-        let admitted = self.admit(call, arguments, &tool)?;
-        let grants = self.resolve(call, &tool).await?;
-        self.put_on_record(call, &grants).await?;
+        observed.found(&call.tool, Some((tool.component(), tool.hash())));
+        let admit = || self.admit(call, arguments, &tool);
+        let admitted = observed.step_at_once(Step::Admit, admit)?;
+        let resolve = self.resolve(call, &tool);
+        let grants = observed.step(Step::Resolve, resolve).await?;
         let used: Vec<_> = grants.iter().map(Used::of).collect();
         recording.granted(used.iter().map(|used| &used.account));
-        let report = self.run(call, &tool, admitted, grants).await?;
+        let run = self.run(call, &tool, admitted, grants);
+        let report = observed.step(Step::Run, run).await?;
         recording.visited(&report.visits);
+        observed.visited(&report.visits);
         self.renew_rejected(call, &used, &report.visits);
         let accounts = used.into_iter().map(|used| used.account).collect();
-        Ok(answer(&tool, accounts, report)?)
+        let answer = || answer(&tool, accounts, report);
+        Ok(observed.step_at_once(Step::Answer, answer)?)
     }
 
     /// Step 1: by name, from the metadata alone.
@@ -280,7 +314,10 @@ impl Host {
             .await
             .map_err(Failure::from)?
         {
-            Ok(grants) => return Ok(grants),
+            Ok(grants) => {
+                self.put_on_record(call, &grants).await?;
+                return Ok(grants);
+            }
             Err(unmet) => unmet,
         };
         let tool = call.tool.clone();

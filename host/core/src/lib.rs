@@ -16,6 +16,8 @@ pub mod conformance;
 mod content;
 mod history;
 mod host;
+mod metrics;
+mod observed;
 
 pub use call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 pub use caller::{Caller, ProfileChoice};

@@ -37,6 +37,7 @@ pub struct Clients<B> {
     public: OnceLock<Client<Connector, B>>,
     loopback: OnceLock<Client<Connector, B>>,
     literal: OnceLock<Client<Connector, B>>,
+    anywhere: OnceLock<Client<Connector, B>>,
 }
 
 impl<B> Clients<B> {
@@ -49,6 +50,7 @@ impl<B> Clients<B> {
             public: OnceLock::new(),
             loopback: OnceLock::new(),
             literal: OnceLock::new(),
+            anywhere: OnceLock::new(),
         }
     }
 
@@ -58,6 +60,7 @@ impl<B> Clients<B> {
             Reach::Public => &self.public,
             Reach::Loopback => &self.loopback,
             Reach::Literal => &self.literal,
+            Reach::Anywhere => &self.anywhere,
         };
         client.get_or_init(|| (self.build)(connector(reach, self.tls.get_or_init(tls).clone())))
     }

@@ -129,6 +129,26 @@ pub enum CallError {
     LeakedSecret(Leak),
 }
 
+impl CallError {
+    /// The error in a word that stays as it is, for what is counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tool(error) => error.kind(),
+            Self::TimedOut(_) => "timed_out",
+            Self::OutOfMemory(_) => "out_of_memory",
+            Self::OutOfTable(_) => "out_of_table",
+            Self::StackOverflow => "stack_overflow",
+            Self::OutputTooLarge(_) => "output_too_large",
+            Self::TooManyHostCalls(_) => "too_many_host_calls",
+            Self::Exited => "exited",
+            Self::Trapped(_) => "crashed",
+            Self::InvalidOutput(_) => "broken_contract",
+            Self::OtherComponent => "component_changed",
+            Self::LeakedSecret(_) => "leaked_secret",
+        }
+    }
+}
+
 impl Runtime {
     /// Runs one tool of a component in an instance that serves no other call. Dropping the future ends the call: the
     /// guest's code, its host functions, its requests.

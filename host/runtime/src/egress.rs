@@ -9,6 +9,7 @@ mod client;
 mod metered;
 mod proven;
 mod secrets;
+mod traced;
 mod watched;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use self::client::Clients;
 use self::metered::Metered;
 use self::proven::{Nonces, Prover, wants_nonce};
+use self::traced::Traced;
 use self::watched::{Watched, holds_secret};
 use crate::call::{HostVisit, Sandbox};
 use crate::leak::{LeakPlace, LeakWatch};
@@ -289,9 +291,11 @@ impl WasiHttpHooks for CallEgress {
             Ok((reach, _, prover)) => (reach, prover),
             Err(denied) => {
                 tracing::debug!("request denied: {denied}");
+                Traced::refused();
                 return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
             }
         };
+        let traced = Traced::sent(request.method(), request.uri().host());
         let request = request.map(|body| {
             let body = Metered::new(body, Arc::clone(&self.request_bytes_left), || {
                 Error::HttpRequestBodySize(None)
@@ -309,7 +313,7 @@ impl WasiHttpHooks for CallEgress {
         let clients = Arc::clone(&self.clients);
         let response_bytes_left = Arc::clone(&self.response_bytes_left);
         let visits = Arc::clone(&self.visits);
-        Box::new(async move {
+        Box::new(traced.answer(async move {
             let wait = options.connect_timeout.unwrap_or(holster_http::CONNECT)
                 + options.first_byte_timeout.unwrap_or(Duration::MAX / 4);
             let sent = async {
@@ -332,7 +336,7 @@ impl WasiHttpHooks for CallEgress {
             let io: Box<dyn Future<Output = Result<(), Error>> + Send> =
                 Box::new(std::future::ready(Ok(())));
             Ok((response, io))
-        })
+        }))
     }
 }
 

@@ -17,6 +17,7 @@ mod guest_log;
 mod leak;
 mod limits;
 mod loaded;
+mod metrics;
 mod sealing;
 mod session;
 mod spares;
@@ -61,6 +62,7 @@ pub struct Runtime {
     cache: CodeCache,
     egress: egress::Egress,
     needles: leak::NeedleCache,
+    loads: metrics::Loads,
 }
 
 impl Runtime {
@@ -77,6 +79,7 @@ impl Runtime {
             cache,
             egress: egress::Egress::new(),
             needles: leak::NeedleCache::new(),
+            loads: metrics::Loads::default(),
         })
     }
 

@@ -101,6 +101,20 @@ impl Runtime {
         read: impl FnOnce() -> std::io::Result<Vec<u8>> + Send + 'static,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Arc<LoadedComponent>, LoadError> {
+        let counted = |step| {
+            self.loads.progressed(step);
+            progress(step);
+        };
+        let loaded = self.cached_or_compiled(hash, read, counted).await;
+        loaded.inspect_err(|_| self.loads.failed())
+    }
+
+    async fn cached_or_compiled(
+        &self,
+        hash: ComponentHash,
+        read: impl FnOnce() -> std::io::Result<Vec<u8>> + Send + 'static,
+        progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<Arc<LoadedComponent>, LoadError> {
         if let Some(loaded) = self.load_cached(hash).await {
             progress(Progress::Cached);
             return Ok(loaded);

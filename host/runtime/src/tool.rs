@@ -428,6 +428,19 @@ pub enum ToolError {
     Failed(String),
 }
 
+impl ToolError {
+    /// The error in a word that stays as it is, for what is counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidArguments(_) => "invalid_arguments",
+            Self::Unauthorised(_) => "account_refused",
+            Self::RateLimited(_) => "provider_rate_limited",
+            Self::Unavailable(_) => "unavailable",
+            Self::Failed(_) => "tool_failed",
+        }
+    }
+}
+
 impl From<wit::ToolError> for ToolError {
     fn from(error: wit::ToolError) -> Self {
         match error {

@@ -11,6 +11,9 @@ pub enum Reach {
     Loopback,
     /// The host is an address, which a pattern named as such.
     Literal,
+    /// The host is one that the host's own operator chose for the host itself, by any name. No tool, no provider and no
+    /// client has a say in it.
+    Anywhere,
 }
 
 impl Reach {
@@ -32,7 +35,7 @@ impl Reach {
         match self {
             Reach::Public => is_public(address),
             Reach::Loopback => address.to_canonical().is_loopback(),
-            Reach::Literal => true,
+            Reach::Literal | Reach::Anywhere => true,
         }
     }
 }

@@ -27,5 +27,9 @@ pub use name::{
 pub use scopes::{Requirement, Scopes};
 pub use server_url::{InvalidServerUrl, ServerUrl, travels_safely};
 
+/// The target of the spans of a call, its steps and its requests. They are made for traces: what they hold may leave for
+/// whoever collects those, so no span has arguments, answers, secrets, or for whom the call is.
+pub const SPANS: &str = "holster::span";
+
 /// Secrets are [`secrecy::SecretString`]s everywhere: zeroed when dropped, `[REDACTED]` when printed.
 pub use secrecy::{ExposeSecret, SecretString};

@@ -341,6 +341,7 @@ async fn a_key_that_is_not_known_opens_nothing() {
         "v1/caller",
         "v1/providers",
         "v1/openapi.json",
+        "metrics",
         "mcp",
     ];
     for authorization in [

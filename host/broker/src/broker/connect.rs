@@ -92,7 +92,11 @@ impl Broker {
             // One that cannot be read is being replaced.
             _ => new.scopes.clone(),
         };
-        Ok(self.vault.join_connection(&new, &scopes).await?)
+        let (connection, is_new) = self.vault.join_connection(&new, &scopes).await?;
+        if is_new {
+            self.counts.begun(&connection.provider);
+        }
+        Ok(connection)
     }
 
     /// Begins a connection for everything that is missing and that a person can connect.
@@ -298,7 +302,7 @@ impl Broker {
         }
         if !found.connection.state.is_over() && self.vault.claim(&found).await? {
             let state = self.conclude(&found, callback, address).await?;
-            self.vault.end(&found.connection.id, &state).await?;
+            self.end(&found.connection, &state).await?;
         }
         self.connection(&found.connection.id).await
     }
@@ -596,12 +600,11 @@ impl Broker {
         if !self.vault.claim(&found).await.map_err(BrokerError::from)? {
             return Err(ChoiceError::Over(found.connection.state));
         }
-        let Connection { id, owner, .. } = &found.connection;
-        self.add(owner, &provider.id, credential).await?;
-        self.vault
-            .end(id, &ConnectionState::Connected { account })
-            .await
-            .map_err(BrokerError::from)?;
+        let connection = &found.connection;
+        self.add(&connection.owner, &provider.id, credential)
+            .await?;
+        self.end(connection, &ConnectionState::Connected { account })
+            .await?;
         Ok(Begun::Over)
     }
 
@@ -801,8 +804,20 @@ impl Broker {
                 reason: error.to_string(),
             },
         };
-        self.vault.end(&found.connection.id, &state).await?;
+        self.end(&found.connection, &state).await?;
         Ok(true)
+    }
+
+    /// Ends a connection that is not over.
+    async fn end(
+        &self,
+        connection: &Connection,
+        state: &ConnectionState,
+    ) -> Result<(), BrokerError> {
+        if self.vault.end(&connection.id, state).await? {
+            self.counts.ended(&connection.provider, state);
+        }
+        Ok(())
     }
 
     async fn begin(

@@ -86,10 +86,13 @@ impl Broker {
             rotates: oauth.is_some_and(|oauth| oauth.rotation == Rotation::Rotates),
         };
         let (servers, asked) = (self.servers.clone(), provider.clone());
+        let counts = self.counts.clone();
         let renewed = self
             .vault
             .renewed(owner, &provider.id, why, policy, move |secret| async move {
-                ask(&servers, &asked, &client, secret).await
+                let answer = ask(&servers, &asked, &client, secret).await;
+                counts.refreshed(&asked.id, &answer);
+                answer
             })
             .await;
         match renewed {

@@ -88,12 +88,13 @@ const COLUMNS: &str = "id, tenant, profile, provider, scopes, state, account, re
                        answered_at, created_at, expires_at";
 
 impl Vault {
-    /// Begins a connection, or joins one of the same owner and provider that asks for as much and is not over.
+    /// Begins a connection, or joins one of the same owner and provider that asks for as much and is not over; whether it
+    /// is a new one.
     pub(crate) async fn join_connection(
         &self,
         new: &NewConnection,
         scopes: &Scopes,
-    ) -> Result<Connection, VaultError> {
+    ) -> Result<(Connection, bool), VaultError> {
         self.made().await?.join_connection(new, scopes).await
     }
 
@@ -199,12 +200,12 @@ impl Vault {
         store.keep_instead(found, sealed).await
     }
 
-    /// Ends a connection that is not over.
+    /// Ends a connection; `false` if it is over already.
     pub(crate) async fn end(
         &self,
         id: &ConnectionId,
         state: &ConnectionState,
-    ) -> Result<(), VaultError> {
+    ) -> Result<bool, VaultError> {
         self.made().await?.end(id, state).await
     }
 
@@ -263,7 +264,7 @@ impl Store {
         &self,
         new: &NewConnection,
         scopes: &Scopes,
-    ) -> Result<Connection, VaultError> {
+    ) -> Result<(Connection, bool), VaultError> {
         let failed = |error| VaultError::of(self.path(), &error);
         let now = now();
         let mut writer = self.writer().await?;
@@ -290,6 +291,7 @@ impl Store {
             .filter_map(Found::read)
             .map(|found| found.connection)
             .find(|connection| connection.scopes.include(scopes));
+        let is_new = joined.is_none();
         let connection = if let Some(connection) = joined {
             connection
         } else {
@@ -325,7 +327,7 @@ impl Store {
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
-        Ok(connection)
+        Ok((connection, is_new))
     }
 
     async fn connection<'a>(
@@ -415,13 +417,13 @@ impl Store {
         .await
     }
 
-    async fn end(&self, id: &ConnectionId, state: &ConnectionState) -> Result<(), VaultError> {
+    async fn end(&self, id: &ConnectionId, state: &ConnectionState) -> Result<bool, VaultError> {
         let (name, account, reason) = match state {
             ConnectionState::Connected { account } => ("connected", account.as_deref(), None),
             ConnectionState::Refused { reason } => ("refused", None, Some(reason.as_str())),
             // Time alone makes the others.
             ConnectionState::Created | ConnectionState::Waiting | ConnectionState::Expired => {
-                return Ok(());
+                return Ok(false);
             }
         };
         self.change(
@@ -435,7 +437,6 @@ impl Store {
             .bind(id.as_str()),
         )
         .await
-        .map(drop)
     }
 
     async fn revoke_later(

@@ -20,6 +20,8 @@ pub struct ServeConfig {
     /// Requests of one user in a second. Default: as many as they like.
     #[schemars(range(min = 1))]
     pub requests_per_second: Option<NonZeroU32>,
+    /// Whether `/metrics` tells how many calls there are and how they end, in the format of Prometheus. Default false.
+    pub metrics: bool,
     /// The keys of programs, by a name of your choice; `holster key new` prints them.
     pub keys: BTreeMap<String, KeyConfig>,
     /// Servers whose access tokens (OAuth, JWT) are accepted, by a name of your choice.
@@ -36,6 +38,9 @@ pub struct KeyConfig {
     pub tenant: TenantId,
     /// The profile that serves them, if the program may use no other.
     pub profile: Option<ProfileName>,
+    /// Whether it may read `/metrics`, which tells of the calls of all users. Default false.
+    #[serde(default)]
+    pub metrics: bool,
 }
 
 /// `[serve.issuers.NAME]`

@@ -14,6 +14,7 @@ mod progress;
 mod prompt;
 mod revocations;
 mod session;
+mod traces;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -21,9 +22,15 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use holster_core::Config;
-use tracing_subscriber::EnvFilter;
+use holster_core::types::SPANS;
+use tokio::runtime::Handle;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use crate::exit::Exit;
+use crate::traces::Traces;
 
 /// Runs tools that nobody has to trust, with the accounts of a profile.
 ///
@@ -94,8 +101,6 @@ impl Global {
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
-    start_log(global.verbose);
-    refuse_core_dumps();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -103,7 +108,16 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failed(error).report(),
     };
+    let traces = match start_traces(&global, &command, runtime.handle()) {
+        Ok(traces) => traces,
+        Err(exit) => return exit.report(),
+    };
+    start_log(global.verbose, traces.as_ref());
+    refuse_core_dumps();
     let result = runtime.block_on(run(&global, command));
+    if let Some(traces) = traces {
+        traces.end();
+    }
     // A guest that is still running must not hold up the end of the command.
     runtime.shutdown_background();
     match result {
@@ -150,8 +164,20 @@ fn refuse_core_dumps() {
     }
 }
 
+/// Of what serves agents, while it does: a command that calls once is not worth a trace.
+fn start_traces(
+    global: &Global,
+    command: &Command,
+    runtime: &Handle,
+) -> Result<Option<Traces>, Exit> {
+    match command {
+        Command::Serve(_) | Command::Mcp(_) => Traces::start(&global.config()?, runtime),
+        _ => Ok(None),
+    }
+}
+
 /// `HOLSTER_LOG` takes the usual filters, such as `holster=debug`.
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, traces: Option<&Traces>) {
     let level = match verbose {
         // What a client did wrong, it is told itself.
         0 => "warn,rmcp=error",
@@ -159,10 +185,14 @@ fn start_log(verbose: u8) {
         _ => "info,holster=debug,holster_core=debug,holster_runtime=debug,holster_broker=debug",
     };
     let filter = EnvFilter::try_from_env("HOLSTER_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
+        // Spans are for traces alone.
+        .with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(traces.map(Traces::layer))
         .init();
 }

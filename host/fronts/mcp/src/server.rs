@@ -15,6 +15,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
 use tokio::runtime::Handle;
+use tracing::{Instrument as _, Span};
 
 use crate::answer;
 use crate::answer::internal;
@@ -64,6 +65,13 @@ impl CallerSource {
             ErrorData::internal_error("nobody has said for whom this request is", None)
         })
     }
+}
+
+/// What a request is within, in a trace: put among the extensions of an HTTP request by who admitted it.
+fn span_of(extensions: &Extensions) -> Span {
+    let parts = extensions.get::<::http::request::Parts>();
+    let span = parts.and_then(|parts| parts.extensions.get::<Span>());
+    span.cloned().unwrap_or_else(Span::none)
 }
 
 struct Shared {
@@ -432,8 +440,9 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let span = span_of(&context.extensions);
         tokio::select! {
-            answer = self.answer(request, &context) => answer,
+            answer = self.answer(request, &context).instrument(span) => answer,
             // The guest's code, its host functions and its requests end with the future.
             () = context.ct.cancelled() => {
                 Err(ErrorData::internal_error("the call was cancelled", None))

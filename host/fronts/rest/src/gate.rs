@@ -152,6 +152,15 @@ impl Gate {
         })
     }
 
+    /// Whether a request that was admitted may read what tells of all users.
+    pub(crate) fn may_watch(&self, headers: &HeaderMap) -> bool {
+        match bearer(headers) {
+            Ok(None) => self.is_private,
+            Ok(Some(presented)) => self.callers.may_watch(presented),
+            Err(_) => false,
+        }
+    }
+
     fn check_rate(&self, tenant: &TenantId) -> Result<(), Problem> {
         let Some(limiter) = &self.limiter else {
             return Ok(());

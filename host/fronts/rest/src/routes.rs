@@ -33,9 +33,11 @@ use utoipa::{OpenApi, ToSchema};
 
 use self::description::{Bearer, Errors};
 use crate::gate::{Gate, admit, guard, metadata};
+use crate::metrics::{self, Metrics};
 use crate::page;
 use crate::problem::Problem;
 use crate::resource::WELL_KNOWN;
+use crate::traced::{GoOn, trace};
 
 /// More arguments than any tool takes.
 const MAX_BODY: usize = 8 << 20;
@@ -50,16 +52,21 @@ pub struct Rest {
     pub calls: tokio::runtime::Handle,
     /// Who listens to what changes.
     pub events: Events,
+    /// How the traces of clients go on.
+    pub go_on: GoOn,
 }
 
-/// `/v1`, the page at `/` and `/health`, with whatever else is behind the same gate.
-pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
+/// `/v1`, the page at `/`, `/metrics` and `/health`, with whatever else is behind the same gate, and what has a guard of
+/// its own.
+pub fn router(rest: Rest, gate: Gate, beside: Router, guarded: Router) -> Router {
     let (rest, gate) = (Arc::new(rest), Arc::new(gate));
+    let metrics = Metrics::of(&rest.host).map(Arc::new);
+    let go_on = rest.go_on;
     let public = Router::new()
         .route(WELL_KNOWN, get(metadata))
         .route(&format!("{WELL_KNOWN}/{{*resource}}"), get(metadata))
         .with_state(Arc::clone(&gate));
-    Router::new()
+    let routes = Router::new()
         .route("/v1/tools", get(tools::list))
         .route("/v1/tools/{tool}/call", post(tools::call))
         .route("/v1/calls", get(calls::list))
@@ -91,6 +98,8 @@ pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(rest)
         .merge(beside)
+        .merge(metrics::routes(metrics.clone(), Arc::clone(&gate)))
+        .layer(from_fn_with_state(go_on, trace))
         .layer(from_fn_with_state(Arc::clone(&gate), admit))
         // Who issues tokens, a client has to learn without one.
         .merge(public)
@@ -98,6 +107,8 @@ pub fn router(rest: Rest, gate: Gate, beside: Router) -> Router {
         .merge(page::routes(gate))
         // Whoever watches over the process has no key.
         .route("/health", get(async || "ok"))
+        .merge(guarded);
+    metrics::counted(routes, metrics)
 }
 
 /// The description of `/v1`.

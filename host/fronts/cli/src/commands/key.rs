@@ -31,6 +31,9 @@ struct New {
     /// The profile that serves them, if the program may use no other.
     #[arg(long, short)]
     profile: Option<ProfileName>,
+    /// Let it read `/metrics`, which tells of the calls of all users.
+    #[arg(long)]
+    metrics: bool,
 }
 
 pub(crate) fn run(global: &Global, arguments: &Arguments) -> Result<(), Exit> {
@@ -48,6 +51,9 @@ pub(crate) fn run(global: &Global, arguments: &Arguments) -> Result<(), Exit> {
     );
     if let Some(profile) = &new.profile {
         entry = format!("{entry}\nprofile = \"{profile}\"");
+    }
+    if new.metrics {
+        entry.push_str("\nmetrics = true");
     }
     // Apart from the key, so that either can be piped on.
     eprintln!(

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::commands::{apart, open_host};
 use crate::exit::Exit;
-use crate::{Global, pages, print, revocations};
+use crate::{Global, pages, print, revocations, traces};
 
 /// Where it is unless the operator says otherwise.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4658);
@@ -80,9 +80,10 @@ async fn serve(
         pages: address,
         calls,
         events: events.clone(),
+        go_on: traces::go_on,
     };
     let beside = Router::new().route_service("/mcp", mcp.clone());
-    let site = holster_rest::router(rest, gate, beside).merge(routes);
+    let site = holster_rest::router(rest, gate, beside, routes);
     let url = format!("http://{listens_on}/");
     if json {
         print::json(&json!({ "url": url })).map_err(|exit| said(&exit))?;

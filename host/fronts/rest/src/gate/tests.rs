@@ -69,6 +69,31 @@ async fn nobody_is_let_in_from_elsewhere_without_a_key() {
 }
 
 #[test]
+fn only_who_runs_the_host_may_read_what_tells_of_all_users() {
+    let (user, watching) = (KeyDigest::of("key"), KeyDigest::of("watching"));
+    let mut settings = settings("127.0.0.1:1");
+    settings.callers = callers(&format!(
+        "[serve.keys.agent]\nsha256 = '{user}'\ntenant = 'ann'\n\
+         [serve.keys.prometheus]\nsha256 = '{watching}'\ntenant = 'watch'\nmetrics = true"
+    ));
+    let private = Gate::new(settings.clone()).unwrap();
+    settings.public_url = Some("https://holster.example.com/".parse().unwrap());
+    let public = Gate::new(settings).unwrap();
+    for (authorization, at_private, at_public) in [
+        (None, true, false),
+        (Some("Bearer key"), false, false),
+        (Some("Bearer watching"), true, true),
+        (Some("Bearer other"), false, false),
+        (Some("Basic watching"), false, false),
+    ] {
+        let sent = authorization.map(|value| ("authorization", value));
+        let headers = headers(sent.as_slice());
+        assert_eq!(private.may_watch(&headers), at_private, "{authorization:?}");
+        assert_eq!(public.may_watch(&headers), at_public, "{authorization:?}");
+    }
+}
+
+#[test]
 fn an_origin_is_written_as_browsers_write_it() {
     for wrong in [
         "agents.example.com",
