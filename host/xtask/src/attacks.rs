@@ -19,6 +19,7 @@ const TABLE: &str = "tests/attacks.tsv";
 /// Where a crate of the host has its sources; every other name is a test target of `holster-tests`.
 const CRATES: &[(&str, &str)] = &[
     ("holster-broker", "host/broker/src"),
+    ("holster-callers", "host/callers/src"),
     ("holster-connect", "host/fronts/connect/src"),
     ("holster-http", "host/http/src"),
     ("holster-runtime", "host/runtime/src"),

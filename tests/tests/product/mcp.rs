@@ -347,8 +347,8 @@ async fn a_request_state_that_was_altered_is_refused() {
     let (_api, fixture) = unconnected().await;
     let mut client = resumer(&fixture, "work", "t");
     let mut altered = state(&mut client).as_str().unwrap().to_owned();
-    let last = if altered.ends_with('A') { "B" } else { "A" };
-    altered.replace_range(..1, last);
+    let first = if altered.starts_with('A') { "B" } else { "A" };
+    altered.replace_range(..1, first);
     for forged in [altered.as_str(), "", "x", "null"] {
         let more = json!({ "requestState": forged });
         assert_foreign(&client.call_with("fetch", json!({}), more));

@@ -12,10 +12,11 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::connecting;
 use crate::mcp::{enter, report};
-use crate::serve::{Client, as_caller, as_nobody, key, keys, parity};
+use crate::serve::{Client, as_caller, as_nobody, enter_as, key, keys, parity};
 
 /// What a client says of the trace that its request belongs to (W3C Trace Context).
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -134,11 +135,12 @@ fn traced(api: &LoopbackApi, collector: &Collector, more: &str) -> Fixture {
     connecting::fixture(api, &more)
 }
 
-async fn connect(client: &Client<'_>, tool: &str) {
+/// The page on which a person connects what the tool lacks.
+async fn page(client: &Client<'_>, tool: &str) -> Url {
     let waiting = client.call(tool, json!({})).await;
     assert_eq!(waiting.status, StatusCode::ACCEPTED, "{}", waiting.body);
     let page = waiting.body["missing"][0]["url"].as_str().unwrap();
-    enter(&page.parse().unwrap(), "work-slack-token").await;
+    page.parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +152,7 @@ async fn each_step_of_a_call_is_a_span_within_that_of_the_call_in_the_trace_of_t
     let fixture = traced(&api, &collector, "");
     let server = HttpServer::start(&fixture);
     let client = as_nobody(&server);
-    connect(&client, "fetch").await;
+    enter(&page(&client, "fetch").await, "work-slack-token").await;
     let traceparent = format!("00-{TRACE}-{PARENT}-01");
     let headers = [
         ("content-type", "application/json"),
@@ -315,7 +317,8 @@ async fn nothing_that_is_private_is_in_a_trace_or_among_the_metrics() {
         .stderr(std::process::Stdio::null());
     let server = HttpServer::start_as(command);
     let client = as_caller(&server, "ann");
-    connect(&client, "fetch").await;
+    let page = page(&client, "fetch").await;
+    enter_as("ann", &page, "work-slack-token").await;
     let answer = client.call("fetch", json!({})).await;
     assert_eq!(
         answer.body["content"][0]["value"]["user"], "ann",
