@@ -34,6 +34,8 @@ mod page;
 mod parity;
 #[path = "product/plugin_directory.rs"]
 mod plugin_directory;
+#[path = "product/policy.rs"]
+mod policy;
 #[path = "product/readme.rs"]
 mod readme;
 #[path = "product/serve.rs"]

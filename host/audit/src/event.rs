@@ -32,6 +32,11 @@ pub enum Event {
     Call(CallEvent),
     /// Something was done with a credential.
     Credential(CredentialEvent),
+    /// A person approved a component, so that it may use what is granted to its name.
+    Approved {
+        /// Which, and what was in it.
+        component: ComponentRan,
+    },
     /// Lines could not be written in time, and are lost.
     Lost {
         /// How many.
@@ -164,7 +169,7 @@ impl Event {
         match self {
             Self::Call(call) => Some(&call.tenant),
             Self::Credential(credential) => Some(&credential.tenant),
-            Self::Lost { .. } | Self::Cut { .. } => None,
+            Self::Approved { .. } | Self::Lost { .. } | Self::Cut { .. } => None,
         }
     }
 }

@@ -11,6 +11,8 @@ use holster_types::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::policy::PolicyError;
+
 /// What a front asks for. Tenant, thread and profile were checked by the front, never chosen by the agent alone.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -123,6 +125,16 @@ pub enum Failure {
         "`{tool}` was not called, since what it does with accounts cannot be put on record: {trouble}"
     )]
     NoRecord { tool: ToolName, trouble: String },
+    #[error(
+        "`{tool}` was not called: its component `{component}` is not the one that was approved; `holster policy approve \
+         {component}` shows what has changed, and lets it use accounts again"
+    )]
+    NotApproved {
+        tool: ToolName,
+        component: ComponentName,
+    },
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error(
@@ -154,6 +166,7 @@ impl Failure {
                 | Self::InvalidArguments { .. }
                 | Self::Ambiguous { .. }
                 | Self::NoConnection { .. }
+                | Self::NotApproved { .. }
                 | Self::Broker(BrokerError::UnknownProfile { .. })
         )
     }
@@ -168,6 +181,8 @@ impl Failure {
             Self::Broker(BrokerError::UnknownProfile { .. }) => "unknown_profile",
             Self::Broker(_) => "accounts",
             Self::NoRecord { .. } => "no_record",
+            Self::NotApproved { .. } => "not_approved",
+            Self::Policy(_) => "policy",
             Self::NoConnection { .. } => "no_connection",
             Self::InvalidOutput { .. } => "invalid_output",
             Self::Run { error, .. } => error.kind(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use holster_runtime::{LoadedComponent, Progress, Runtime, ToolDefinition};
-use holster_types::{ComponentHash, ComponentName, ToolName};
+use holster_types::{ComponentHash, ComponentName, Requirement, ToolName};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{OnceCell, watch as signal};
@@ -71,6 +71,11 @@ impl ServedTool {
         self.component.hash
     }
 
+    /// All tools of that component, and which accounts each requires.
+    pub(crate) fn siblings(&self) -> BTreeMap<ToolName, Vec<Requirement>> {
+        self.component.requirements.clone()
+    }
+
     /// Where the component was found.
     pub fn path(&self) -> &Path {
         &self.component.path
@@ -88,6 +93,8 @@ struct ServedComponent {
     name: ComponentName,
     path: PathBuf,
     hash: ComponentHash,
+    /// Which accounts each of its tools requires.
+    requirements: BTreeMap<ToolName, Vec<Requirement>>,
     loaded: OnceCell<Arc<LoadedComponent>>,
 }
 
@@ -404,6 +411,7 @@ impl Catalogue {
                 name,
                 path,
                 hash,
+                requirements: BTreeMap::new(),
                 loaded: OnceCell::new(),
             };
             let loaded = unloaded
@@ -453,10 +461,14 @@ fn served(
     tools: Vec<ToolDefinition>,
     loaded: OnceCell<Arc<LoadedComponent>>,
 ) -> Component {
+    let requirements = tools
+        .iter()
+        .map(|tool| (tool.name.clone(), tool.requirements.clone()));
     let component = Arc::new(ServedComponent {
         name: name.clone(),
         path: path.to_owned(),
         hash,
+        requirements: requirements.collect(),
         loaded,
     });
     let tools = tools

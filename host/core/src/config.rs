@@ -19,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+pub use crate::policy::Ask;
 pub use serve::{IssuerConfig, KeyConfig, ServeConfig, TokenAlgorithm};
 pub use telemetry::{NO_COLLECTOR, TelemetryConfig, is_collector};
 
@@ -56,6 +57,8 @@ pub struct Config {
     pub providers: BTreeMap<ProviderId, ProviderConfig>,
     /// The host's own tools for agents.
     pub built_in: BuiltInConfig,
+    /// When what components may do has to be approved.
+    pub policy: PolicyConfig,
     /// What single components may do, by the name of their file without `.wasm`.
     pub components: BTreeMap<ComponentName, ComponentConfig>,
 }
@@ -159,6 +162,15 @@ pub struct ProviderConfig {
     pub hosts: Vec<HostPattern>,
     /// The client that was registered with the provider, for accounts that people connect in the browser.
     pub client: Option<ConfiguredClient>,
+}
+
+/// `[policy]`
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// When a component has to be approved (`holster policy approve`) before it is given hosts, settings and accounts:
+    /// `changed` (default), `always` or `never`.
+    pub ask: Ask,
 }
 
 /// `[components.NAME]`
@@ -381,14 +393,26 @@ impl Config {
         }
     }
 
+    /// What each call of a component may use.
+    pub fn limits_of(&self, component: &ComponentName) -> Limits {
+        let common = self.limits.over(&Limits::default());
+        let own = self.components.get(component);
+        own.map_or(common.clone(), |own| own.limits.over(&common))
+    }
+
+    /// What a component may do that nobody has approved: compute.
+    pub(crate) fn bare_sandbox(&self) -> Sandbox {
+        Sandbox {
+            limits: self.limits.over(&Limits::default()),
+            ..Sandbox::default()
+        }
+    }
+
     /// What a component may do.
     pub(crate) fn sandbox(&self, component: &ComponentName) -> Sandbox {
         let common = self.limits.over(&Limits::default());
         match self.components.get(component) {
-            None => Sandbox {
-                limits: common,
-                ..Sandbox::default()
-            },
+            None => self.bare_sandbox(),
             Some(own) => Sandbox {
                 hosts: own.hosts.clone(),
                 config: own.config.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holster_audit::{Action, CredentialEvent, Event};
+use holster_audit::{Action, ComponentRan, CredentialEvent, Event};
 use holster_broker::{Broker, BrokerSettings, Owner, Unmet, Users};
 use holster_runtime::{
     CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
@@ -21,6 +21,7 @@ use crate::config::{Config, ConfigError};
 use crate::history::{History, Recording};
 use crate::metrics::Metrics;
 use crate::observed::{Observed, Step};
+use crate::policy::{Approvals, Approved, Standing};
 
 /// Why the host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,7 @@ pub struct Host {
     catalogue: Catalogue,
     built_in: BuiltIn,
     history: History,
+    approvals: Arc<Approvals>,
     /// Where the configuration asks for them.
     metrics: Option<Metrics>,
     watcher: std::sync::Mutex<Option<crate::catalogue::Watcher>>,
@@ -90,11 +92,16 @@ impl Host {
         let runtime = open_runtime(&config)?;
         let broker = Arc::new(open_broker(&config).await?);
         let directory = config.plugin_directory()?;
+        let approvals = Approvals::new(config.policy.ask, &config.data_folder()?, &directory);
         let catalogue = Catalogue::open(&directory, &runtime, Arc::new(observer))
             .map_err(|error| HostError::Plugins { directory, error })?;
+        if let Err(error) = approvals.see(catalogue.view().tools()) {
+            tracing::warn!("{error}");
+        }
         Ok(Self {
             built_in: BuiltIn::new(&config.built_in),
             history: History::new(broker.audit_log()),
+            approvals: Arc::new(approvals),
             metrics: config.serve.metrics.then(Metrics::new),
             config,
             runtime,
@@ -143,6 +150,29 @@ impl Host {
         &self.broker
     }
 
+    /// Whether a tool's component may use what is granted to its name.
+    pub async fn standing(&self, tool: &Arc<ServedTool>) -> Result<Standing, Failure> {
+        Ok(self.approvals.standing(tool).await?)
+    }
+
+    /// What there is to know of a tool's component before it is approved. May wait for a disk.
+    pub fn seen(&self, tool: &ServedTool) -> Result<Approved, Failure> {
+        Ok(self.approvals.seen(tool)?)
+    }
+
+    /// Lets a tool's component, as it is now, use what is granted to its name. For a person to decide. May wait for a
+    /// disk.
+    pub fn approve(&self, tool: &ServedTool) -> Result<(), Failure> {
+        self.approvals.approve(tool)?;
+        let component = ComponentRan {
+            name: tool.component().clone(),
+            hash: tool.hash(),
+        };
+        let log = self.broker.audit_log();
+        log.write(move || Event::Approved { component });
+        Ok(())
+    }
+
     /// The calls of late.
     pub fn history(&self) -> &History {
         &self.history
@@ -181,7 +211,10 @@ impl Host {
         let mut requirements = Vec::new();
         if tools.is_empty() {
             for tool in self.settled().await.tools() {
-                requirements.extend_from_slice(&tool.definition().requirements);
+                let needed = &tool.definition().requirements;
+                if !needed.is_empty() && self.standing(tool).await? == Standing::Approved {
+                    requirements.extend_from_slice(needed);
+                }
             }
         }
         for name in tools {
@@ -190,6 +223,8 @@ impl Host {
                 tool: name.clone(),
                 similar,
             })?;
+            // What may not use accounts needs none.
+            self.sandbox(&tool).await?;
             requirements.extend_from_slice(&tool.definition().requirements);
         }
         let resolved = self.broker.resolve(tenant, profile, &requirements).await;
@@ -258,8 +293,8 @@ impl Host {
         let tool = observed.step(Step::Find, self.find(call)).await?;
         recording.found(tool.component(), tool.hash());
         observed.found(&call.tool, Some((tool.component(), tool.hash())));
-        let admit = || self.admit(call, arguments, &tool);
-        let admitted = observed.step_at_once(Step::Admit, admit)?;
+        let admit = self.admit(call, arguments, &tool);
+        let admitted = observed.step(Step::Admit, admit).await?;
         let resolve = self.resolve(call, &tool);
         let grants = observed.step(Step::Resolve, resolve).await?;
         let used: Vec<_> = grants.iter().map(Used::of).collect();
@@ -286,11 +321,11 @@ impl Host {
     }
 
     /// Step 2: the arguments against the schema, and what policy gives the component.
-    fn admit(
+    async fn admit(
         &self,
         call: &Call,
         arguments: &Value,
-        tool: &ServedTool,
+        tool: &Arc<ServedTool>,
     ) -> Result<Admitted, Failure> {
         let violations = tool.input_violations(arguments);
         if !violations.is_empty() {
@@ -300,9 +335,28 @@ impl Host {
             });
         }
         Ok(Admitted {
-            sandbox: self.config.sandbox(tool.component()),
+            sandbox: self.sandbox(tool).await?,
             arguments: arguments.to_string(),
         })
+    }
+
+    /// What the component may do: what the configuration gives it, if it is the one that this was meant for.
+    async fn sandbox(&self, tool: &Arc<ServedTool>) -> Result<Sandbox, Failure> {
+        let name = tool.component();
+        let needs_accounts = !tool.definition().requirements.is_empty();
+        if !needs_accounts && !self.config.components.contains_key(name) {
+            return Ok(self.config.bare_sandbox());
+        }
+        match self.standing(tool).await {
+            Ok(Standing::Approved) => Ok(self.config.sandbox(name)),
+            // What needs no account can be served without what it was granted.
+            _ if !needs_accounts => Ok(self.config.bare_sandbox()),
+            Ok(Standing::Changed(_) | Standing::New) => Err(Failure::NotApproved {
+                tool: tool.definition().name.clone(),
+                component: name.clone(),
+            }),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Step 3: every requirement becomes a grant, or the call is interrupted before anything of the tool runs.

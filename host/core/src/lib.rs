@@ -18,6 +18,7 @@ mod history;
 mod host;
 mod metrics;
 mod observed;
+mod policy;
 
 pub use call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 pub use caller::{Caller, ProfileChoice};
@@ -26,6 +27,7 @@ pub use config::{Config, ConfigError};
 pub use content::content_to_json;
 pub use history::{CallEnd, CallRecord, CalledComponent, History, VisitedHost};
 pub use host::{Host, HostError, open_broker, open_runtime};
+pub use policy::{Approved, PolicyError, Standing};
 
 pub use holster_audit as audit;
 pub use holster_broker as broker;

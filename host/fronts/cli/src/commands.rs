@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod inspect;
 pub(crate) mod key;
 pub(crate) mod mcp;
+pub(crate) mod policy;
 pub(crate) mod profiles;
 pub(crate) mod providers;
 pub(crate) mod schema;

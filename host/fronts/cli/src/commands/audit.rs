@@ -190,7 +190,7 @@ impl List {
                         .as_ref()
                         .is_none_or(|wanted| credential.provider == *wanted)
             }
-            Event::Lost { .. } | Event::Cut { .. } => {
+            Event::Approved { .. } | Event::Lost { .. } | Event::Cut { .. } => {
                 profile.is_none() && provider.is_none() && tool.is_none()
             }
         }
@@ -204,6 +204,12 @@ fn row(chained: &Chained) -> Vec<String> {
     let [what, how, accounts, hosts] = match &line.event {
         Event::Call(call) => of_call(call),
         Event::Credential(credential) => of_credential(credential),
+        Event::Approved { component } => [
+            "policy".to_owned(),
+            format!("approved {} {}", component.name, component.hash.short()),
+            String::new(),
+            String::new(),
+        ],
         Event::Lost { lines } => [
             "lost".to_owned(),
             format!("{lines} lines could not be written in time"),

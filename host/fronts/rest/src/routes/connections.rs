@@ -7,13 +7,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
+use holster_core::Caller;
 use holster_core::broker::{Connection, ConnectionState, NewConnection, Owner};
 use holster_core::types::{ConnectionId, ProviderId, Scopes, ThreadId, ToolName};
-use holster_core::{Caller, Failure};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::description::{MAX_SCOPE, MAX_SCOPES, MAX_TOOLS, scopes, tool_names};
+use super::tools::problem;
 use super::{Asked, At, Body, For, Rest, Waiting, object};
 use crate::problem::Problem;
 
@@ -280,11 +281,7 @@ pub(crate) async fn prepare(
         .host
         .prepare(&caller.tenant, &thread, profile.as_ref(), &request.tools)
         .await
-        .map_err(|failure| match failure {
-            Failure::UnknownTool { .. } => Problem::not_found(failure),
-            Failure::Broker(error) => Problem::from(&error),
-            failure => Problem::internal(failure),
-        })?;
+        .map_err(|failure| problem(&failure))?;
     let Some(unmet) = unmet else {
         let nothing = Waiting {
             missing: Vec::new(),

@@ -234,11 +234,14 @@ pub(crate) async fn call(
     }
 }
 
-fn problem(failure: &Failure) -> Problem {
+/// How a failure is told.
+pub(super) fn problem(failure: &Failure) -> Problem {
     let (status, kind) = match failure {
         Failure::UnknownTool { .. } => (StatusCode::NOT_FOUND, "unknown_tool"),
         Failure::InvalidArguments { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_arguments"),
         Failure::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_account"),
+        Failure::NotApproved { .. } => (StatusCode::FORBIDDEN, "not_approved"),
+        Failure::Policy(_) => (StatusCode::SERVICE_UNAVAILABLE, "policy"),
         Failure::NoRecord { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_record"),
         Failure::NoConnection { .. } => (StatusCode::NOT_FOUND, "not_found"),
         Failure::Broker(error) => return error.into(),
