@@ -183,7 +183,7 @@ def invite(context: Context) -> Invitation:
 
 
 @tool
-def misuse(kind: Literal["spin", "allocate", "recurse", "print", "trap", "large"]) -> str:
+def misuse(kind: Literal["spin", "allocate", "recurse", "print", "trap", "large", "remember"]) -> str:
     """Uses up what a call may use.
 
     kind(str): What to use up.
@@ -201,7 +201,23 @@ def misuse(kind: Literal["spin", "allocate", "recurse", "print", "trap", "large"
             os.abort()
         case "large":
             return "x" * 100_000_000
+        case "remember":
+            return remember()
     return "done"
+
+
+CALLS = 0
+KEPT = []
+
+
+def remember() -> str:
+    """How many calls the instance has served, and how many bytes of memory that is new to it somebody has used."""
+    global CALLS
+    CALLS += 1
+    memory = bytearray(16 << 20)
+    used = len(memory) - memory.count(0)
+    KEPT.append(memory.replace(b"\x00", b"\xa5"))
+    return f"{CALLS} {used}"
 
 
 def spin() -> NoReturn:

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holster_core::{Call, CallError, Failure, Host, Outcome};
+use holster_core::{Call, CallError, Content, Failure, Host, Outcome};
 use holster_tests::{Fixture, call, component, report};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -40,6 +40,44 @@ async fn assert_answers(host: &Host, beside: &str) {
         matches!(outcome, Outcome::Finished(_)),
         "beside {beside}: {outcome:?}"
     );
+}
+
+/// What the instance says that served a call: the calls it had served, and bytes of new memory that somebody had used.
+async fn remembered(host: &Host) -> String {
+    match host.call(misuse("remember")).await {
+        Outcome::Finished(finished) => match finished.output.content.as_slice() {
+            [Content::Text(text)] => text.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_call_is_left_for_the_next_one_in_any_language() {
+    for language in ["parity-rust", "parity-js", "parity-python"] {
+        let fixture = Fixture::new("limits.time_ms = 20000");
+        fixture.plug_in(&component(language));
+        let host = ready(&fixture).await;
+        // At a pace at which instances wait for their calls, and faster than they are made.
+        for pause in [20, 20, 20, 20, 20, 20, 0, 0, 0, 0] {
+            assert_eq!(remembered(&host).await, "1 0", "{language}");
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        let at_once = (0..8).map(|_| remembered(&host));
+        for text in futures::future::join_all(at_once).await {
+            assert_eq!(text, "1 0", "{language}");
+        }
+        // After calls that did not come to their end.
+        assert!(matches!(
+            host.call(misuse("trap")).await,
+            Outcome::Failed(_)
+        ));
+        let spinning = start(&host, misuse("spin"));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        spinning.abort();
+        assert_eq!(remembered(&host).await, "1 0", "{language}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -162,6 +162,9 @@ const invite = tool({
   },
 });
 
+let calls = 0;
+const kept = [];
+
 const MISUSES = {
   spin() {
     for (;;);
@@ -181,6 +184,14 @@ const MISUSES = {
     exit({ tag: 'err' });
   },
   large: () => 'x'.repeat(100_000_000),
+  // How many calls the instance has served, and how many bytes of memory that is new to it somebody has used.
+  remember() {
+    calls += 1;
+    const memory = new Uint8Array(1 << 20);
+    const used = memory.filter((byte) => byte !== 0).length;
+    kept.push(memory.fill(0xa5));
+    return `${calls} ${used}`;
+  },
 };
 
 const misuse = tool({

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use holster_sdk::auth::{self, Algorithm};
 use holster_sdk::session::{self, Answer, AskError};
 use holster_sdk::{Context, ToolError, config, http, tool};
@@ -251,6 +253,7 @@ enum Misuse {
     Print,
     Trap,
     Large,
+    Remember,
 }
 
 /// Uses up what a call may use.
@@ -266,7 +269,19 @@ fn misuse(
         Misuse::Print => print(),
         Misuse::Trap => std::process::abort(),
         Misuse::Large => "x".repeat(100_000_000),
+        Misuse::Remember => remember(),
     }
+}
+
+/// How many calls the instance has served, and how many bytes of memory that is new to it somebody has used.
+fn remember() -> String {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let calls = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut memory = std::hint::black_box(vec![0_u8; 16 << 20]);
+    let used = memory.iter().filter(|byte| **byte != 0).count();
+    memory.fill(0xa5);
+    std::mem::forget(std::hint::black_box(memory));
+    format!("{calls} {used}")
 }
 
 fn spin() -> ! {
