@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output};
+use std::time::Duration;
 
 use holster_tests::loopback_api::LoopbackApi;
 use holster_tests::{Fixture, HttpServer, McpClient, Protocol};
@@ -235,8 +236,58 @@ async fn processes_that_call_at_once_write_one_chain() {
     }
     fixture.holster(&["call", "report", &report().to_string()]);
     assert!(agent.end());
-    assert!(server.end(std::time::Duration::from_secs(10)));
+    assert!(server.end(Duration::from_secs(10)));
     assert_eq!(lines(&fixture, &["--tool", "report"]).len(), 41);
     let whole = fixture.holster(&["audit", "verify"]);
     assert!(whole.status.success(), "{}", said(&whole));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_killed_under_load_leaves_a_whole_chain_with_every_use_in_it() {
+    let api = LoopbackApi::start().await.unwrap();
+    let fixture = connected(&api);
+    // Compiled once, so that each round begins at once.
+    assert!(
+        fixture
+            .holster(&["call", "report", &report().to_string()])
+            .status
+            .success()
+    );
+    api.take_requests();
+    let mut sent = 0;
+    for round in 0..8 {
+        let server = HttpServer::start(&fixture);
+        let client = as_nobody(&server);
+        let load = async {
+            let calls = (0..8).map(async |_| {
+                loop {
+                    client.call("fetch", json!({})).await;
+                    client.call("report", report()).await;
+                }
+            });
+            futures::future::join_all(calls).await;
+        };
+        // At another point each time.
+        let point = Duration::from_millis(100 + 37 * round);
+        let killed = async {
+            tokio::time::sleep(point).await;
+            Command::new("kill")
+                .args(["-KILL", &server.process().to_string()])
+                .status()
+        };
+        tokio::select! {
+            () = load => unreachable!("it has no end"),
+            killed = killed => assert!(killed.unwrap().success()),
+        }
+        drop(server);
+        let whole = fixture.holster(&["audit", "verify"]);
+        assert!(whole.status.success(), "{}", said(&whole));
+        sent += api.take_requests().len();
+        let used = lines(&fixture, &["--provider", "slack", "--last", "1000000"])
+            .iter()
+            .filter(|line| line["action"] == "used")
+            .count();
+        assert!(used >= sent, "{used} uses of {sent} on record");
+    }
+    assert!(sent > 100, "{sent} requests were sent");
 }
