@@ -14,7 +14,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 use holster_broker::{ConfiguredClient, ConfiguredCredential};
 use holster_runtime::{EngineSettings, Limits, Sandbox};
-use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId};
+use holster_types::{ComponentName, HostPattern, HostRule, ProfileName, ProviderId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -177,8 +177,10 @@ pub struct PolicyConfig {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ComponentConfig {
-    /// Hosts that the component may reach besides those of its providers. No secret is sent to them.
-    pub hosts: Vec<HostPattern>,
+    /// Hosts that the component may reach besides those of its providers, or parts of them: `"api.example.com"`, or
+    /// `{ host = "api.example.com", path = "/v1/", methods = ["GET"] }`. No secret is sent to them. A host of a provider that
+    /// is named here is narrowed to that part.
+    pub hosts: Vec<HostRule>,
     /// Settings that the component reads by `wasi:config`.
     pub config: BTreeMap<String, String>,
     /// Providers whose variables (`SLACK_BOT_TOKEN`…) are set in the component's environment, with sealed tokens

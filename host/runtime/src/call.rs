@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use holster_types::{
-    ComponentHash, Grant, HostPattern, ProfileName, ProviderId, ThreadId, ToolName,
-};
+use holster_types::{ComponentHash, Grant, HostRule, ProfileName, ProviderId, ThreadId, ToolName};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, Trap};
 
@@ -25,8 +23,9 @@ use crate::tool::{InvalidOutput, ToolError, ToolOutput};
 /// What an operator allows a component, beyond the hosts of its grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sandbox {
-    /// Hosts that it may reach. Secrets still go to the hosts of their providers only.
-    pub hosts: Vec<HostPattern>,
+    /// Hosts that it may reach, or parts of them. Of a host of a provider, one that is named here is narrowed to that part.
+    /// Secrets still go to the hosts of their providers only.
+    pub hosts: Vec<HostRule>,
     /// Settings for `wasi:config`.
     pub config: BTreeMap<String, String>,
     /// Providers whose variables are set in the environment: sealed, unless also revealed.

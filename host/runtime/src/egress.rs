@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use holster_types::{Grant, HostPattern, Reach};
+use holster_types::{Grant, HostPattern, HostRule, Reach};
 use http::header::{HOST, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -109,7 +109,7 @@ pub(crate) struct CallEgress {
     clients: Arc<Clients>,
     nonces: Arc<Nonces>,
     watch: Arc<LeakWatch>,
-    hosts: Vec<HostPattern>,
+    hosts: Vec<HostRule>,
     requests_left: u32,
     request_bytes_left: Arc<AtomicU64>,
     response_bytes_left: Arc<AtomicU64>,
@@ -161,6 +161,7 @@ impl std::fmt::Display for Origin<'_> {
 enum Denied {
     BadUri,
     Host,
+    Part(String),
     Requests,
     SealedToken(String),
     Secret(LeakPlace),
@@ -173,6 +174,9 @@ impl std::fmt::Display for Denied {
             Denied::Host => f.write_str(
                 "the host is neither one of the tool's providers nor named by the policy",
             ),
+            Denied::Part(parts) => {
+                write!(f, "the policy allows nothing of this host but {parts}")
+            }
             Denied::Requests => {
                 f.write_str("the call has sent as many requests as its limit allows")
             }
@@ -200,9 +204,7 @@ impl CallEgress {
             .grants()
             .iter()
             .any(|sealed| origin.fits(&sealed.grant.hosts));
-        if !provider_host && !origin.fits(&self.hosts) {
-            return Err(Denied::Host);
-        }
+        self.check_host(&origin, request, provider_host)?;
         self.requests_left = self.requests_left.checked_sub(1).ok_or(Denied::Requests)?;
         // RFC 9112 §3.2: as the URI has it. A guest cannot set it; whoever comes by another way cannot either.
         let host =
@@ -212,6 +214,27 @@ impl CallEgress {
             .insert(HOST, host.map_err(|_| Denied::BadUri)?);
         let carried = secrets::unseal(request, &origin, self.watch.grants())?;
         Ok((Reach::of(origin.host), carried))
+    }
+
+    /// Whether the policy lets the request go there. What it says of a host goes before what a provider's file says.
+    fn check_host(
+        &self,
+        origin: &Origin<'_>,
+        request: &Request<WasiBody>,
+        is_of_provider: bool,
+    ) -> Result<(), Denied> {
+        let is_about = |rule: &&HostRule| rule.is_about(origin.scheme, origin.host, origin.port);
+        let rules: Vec<_> = self.hosts.iter().filter(is_about).collect();
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        match rules.as_slice() {
+            [] if is_of_provider => Ok(()),
+            [] => Err(Denied::Host),
+            rules if rules.iter().any(|rule| rule.allows(method, path)) => Ok(()),
+            rules => {
+                let parts: Vec<_> = rules.iter().map(|rule| rule.part()).collect();
+                Err(Denied::Part(parts.join(", or ")))
+            }
+        }
     }
 
     fn grants(&self) -> &[Sealed] {
@@ -359,7 +382,10 @@ mod tests {
 
     fn egress(hosts: &[&str], provider_hosts: &[&str]) -> CallEgress {
         let sandbox = Sandbox {
-            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            hosts: hosts
+                .iter()
+                .map(|host| host.parse::<HostPattern>().unwrap().into())
+                .collect(),
             limits: Limits {
                 requests: 3,
                 ..Limits::default()
@@ -405,6 +431,55 @@ mod tests {
                 "{uri}"
             );
         }
+    }
+
+    #[test]
+    fn a_request_leaves_only_for_the_part_of_a_host_that_the_policy_names() {
+        let rules = serde_json::json!([
+            { "host": "api.example.com", "path": "/v1/", "methods": ["GET"] },
+            { "host": "api.example.com", "path": "/upload", "methods": ["POST"] },
+            { "host": "provider.example.com", "methods": ["GET"] },
+            "free.example.com",
+        ]);
+        let sandbox = Sandbox {
+            hosts: serde_json::from_value(rules).unwrap(),
+            ..Sandbox::default()
+        };
+        let hosts = &["provider.example.com", "other.example.com"];
+        for (method, uri, leaves) in [
+            ("GET", "https://api.example.com/v1/users?x=/../", true),
+            ("POST", "https://api.example.com/v1/users", false),
+            ("GET", "https://api.example.com/v2/users", false),
+            ("GET", "https://api.example.com/v1/%2e%2e/v2/users", false),
+            ("GET", "https://api.example.com/v1/../v2/users", false),
+            ("POST", "https://api.example.com/upload", true),
+            ("GET", "https://api.example.com/upload", false),
+            ("GET", "https://API.example.com./v1/users", true),
+            ("GET", "https://API.example.com./v2/users", false),
+            // A host of a provider is narrowed as well; one that is not named is not.
+            ("GET", "https://provider.example.com/anything", true),
+            ("DELETE", "https://provider.example.com/anything", false),
+            ("DELETE", "https://other.example.com/anything", true),
+            ("DELETE", "https://free.example.com/anything", true),
+            ("GET", "https://unknown.example.com/v1/", false),
+        ] {
+            let mut egress = with(grant("planted-secret", hosts), &sandbox);
+            let mut request = request(uri, "nothing");
+            *request.method_mut() = method.parse().unwrap();
+            let admitted = egress.admit(&mut request);
+            assert_eq!(admitted.is_ok(), leaves, "{method} {uri}");
+        }
+        let mut egress = with(grant("planted-secret", hosts), &sandbox);
+        let mut refused = request("https://api.example.com/", "nothing");
+        let said = egress
+            .admit(&mut refused)
+            .map(drop)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.ends_with("but GET below /v1/, or POST below /upload"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod address;
 mod grant;
 mod hash;
 mod host_pattern;
+mod host_rule;
 mod key_digest;
 mod name;
 mod scopes;
@@ -19,6 +20,7 @@ pub use address::Reach;
 pub use grant::{CredentialHeader, Grant, GrantSecret, Proof};
 pub use hash::{ComponentHash, InvalidHash};
 pub use host_pattern::{HostPattern, InvalidHostPattern};
+pub use host_rule::HostRule;
 pub use key_digest::{InvalidDigest, KeyDigest};
 pub use name::{
     ComponentName, ConnectionId, InvalidName, IssuerName, ProfileName, ProviderId, TenantId,

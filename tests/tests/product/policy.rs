@@ -192,3 +192,35 @@ async fn what_was_approved_and_was_damaged_lets_nobody_use_an_account() {
     let served = fixture.holster(&["call", "report", &report().to_string()]);
     assert!(served.status.success(), "{}", said(&served));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_of_a_provider_is_narrowed_to_the_part_that_the_policy_names() {
+    let api = LoopbackApi::start().await.unwrap();
+    let of = |methods: &str| {
+        let rule = format!("{{ host = '{}', methods = [{methods}] }}", api.url());
+        connected(&api, &format!("components.parity-rust.hosts = [{rule}]"))
+    };
+    let posts = of("'POST'");
+    api.take_requests();
+    let refused = posts.holster(&["call", "fetch"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let told = said(&refused);
+    assert!(
+        told.contains("the policy allows nothing of this host but POST"),
+        "{told}"
+    );
+    assert!(api.take_requests().is_empty(), "nothing was sent");
+    let explained = said(&posts.holster(&["policy", "explain", "fetch"]));
+    let part = format!("- ask of {} anything but POST", api.url());
+    assert!(explained.contains(&part), "{part} is not in {explained}");
+    let gets = of("'GET', 'POST'");
+    assert!(gets.holster(&["call", "fetch"]).status.success());
+    let wrong = "components.parity-rust.hosts = [{ host = 'a.example', methods = ['post'] }]";
+    let wrong = connecting::fixture(&api, wrong).holster(&["policy", "list"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", said(&wrong));
+    assert!(
+        said(&wrong).contains("`post` is not a method"),
+        "{}",
+        said(&wrong)
+    );
+}

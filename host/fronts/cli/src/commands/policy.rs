@@ -6,7 +6,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use holster_core::config::ComponentConfig;
-use holster_core::types::{ComponentName, Requirement, ToolName};
+use holster_core::types::{ComponentName, HostRule, Requirement, ToolName};
 use holster_core::{Approved, CatalogueView, Host, ServedTool, Standing};
 use serde_json::{Value, json};
 
@@ -168,7 +168,16 @@ impl Rights {
         if !reached.is_empty() {
             can.push(format!("send that secret to {}", joined(&reached)));
         }
-        let others: BTreeSet<_> = granted.hosts.iter().map(ToString::to_string).collect();
+        let is_of_provider = |rule: &&HostRule| reached.contains(&rule.host().to_string());
+        let (narrowed, free): (Vec<_>, Vec<_>) = granted.hosts.iter().partition(is_of_provider);
+        for rule in narrowed.iter().filter(|rule| rule.is_narrow()) {
+            cannot.push(format!(
+                "ask of {} anything but {}",
+                rule.host(),
+                rule.part()
+            ));
+        }
+        let others: BTreeSet<_> = free.iter().map(ToString::to_string).collect();
         if !others.is_empty() {
             can.push(format!(
                 "send requests without any secret to {}",
