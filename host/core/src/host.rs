@@ -93,15 +93,20 @@ impl Host {
         let broker = Arc::new(open_broker(&config).await?);
         let directory = config.plugin_directory()?;
         let approvals = Approvals::new(config.policy.ask, &config.data_folder()?, &directory);
+        let approvals = Arc::new(approvals);
         let catalogue = Catalogue::open(&directory, &runtime, Arc::new(observer))
             .map_err(|error| HostError::Plugins { directory, error })?;
-        if let Err(error) = approvals.see(catalogue.view().tools()) {
-            tracing::warn!("{error}");
-        }
+        let (seeing, view) = (Arc::clone(&approvals), catalogue.view());
+        // Nobody waits for that but a call that needs to know.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = seeing.see(view.tools()) {
+                tracing::warn!("{error}");
+            }
+        });
         Ok(Self {
             built_in: BuiltIn::new(&config.built_in),
             history: History::new(broker.audit_log()),
-            approvals: Arc::new(approvals),
+            approvals,
             metrics: config.serve.metrics.then(Metrics::new),
             config,
             runtime,

@@ -139,20 +139,28 @@ impl Approvals {
         if tools.is_empty() {
             return Ok(());
         }
+        let kept = self.read()?;
+        let known = kept.get(&self.directory);
+        let mut new = Known::new();
+        for (name, tool) in tools {
+            if known.is_none_or(|known| !known.contains_key(name)) {
+                new.insert(name.clone(), self.seen(tool)?);
+            }
+        }
+        if new.is_empty() {
+            self.known
+                .store(Arc::new(known.cloned().unwrap_or_default()));
+            return Ok(());
+        }
+        // Components were read meanwhile, and another process may have seen the same.
         let lock = self.lock()?;
         let mut kept = self.read()?;
         let known = kept.entry(self.directory.clone()).or_default();
-        let mut is_new = false;
-        for (name, tool) in tools {
-            if !known.contains_key(name) {
-                known.insert(name.clone(), self.seen(tool)?);
-                is_new = true;
-            }
+        for (name, seen) in new {
+            known.entry(name).or_insert(seen);
         }
         self.known.store(Arc::new(known.clone()));
-        if is_new {
-            self.write(&kept)?;
-        }
+        self.write(&kept)?;
         drop(lock);
         Ok(())
     }
