@@ -58,6 +58,23 @@ export const logIn = async (page, user) => {
   await press(page, 'button[type=submit]');
 };
 
+/** A person with one page, who sees `work` do its part; what that returns is printed as JSON. */
+export const visit = async (url, screenshots, work) => {
+  const browser = await launch();
+  try {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(30_000);
+    // Before any page runs.
+    const complaints = complaintsOf(page, new URL(url).origin);
+    const photograph = await photographer(page, screenshots);
+    await page.setViewport({ width: 900, height: 900 });
+    await page.goto(url);
+    console.log(JSON.stringify(await work({ browser, page, complaints, photograph })));
+  } finally {
+    await browser.close();
+  }
+};
+
 export const reader = (page) => ({
   text: (selector) => page.$eval(selector, (element) => element.innerText),
   shows: (selector, wanted) => page.waitForFunction(

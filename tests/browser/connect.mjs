@@ -6,20 +6,11 @@
 //   SCREENSHOTS  a folder for what the pages look like, made where it is missing
 // It prints what was seen, as JSON: the pages before and after, the page in a second browser, the host's cookie, and
 // what the console of the host's own pages complained about.
-import { complaintsOf, launch, logIn, photographer, press, seen } from './chromium.mjs';
+import { logIn, press, seen, visit } from './chromium.mjs';
 
 const { CONNECT_URL, SCREENSHOTS } = process.env;
 
-const browser = await launch();
-try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(30_000);
-  // Before any page runs.
-  const complaints = complaintsOf(page, new URL(CONNECT_URL).origin);
-  const photograph = await photographer(page, SCREENSHOTS);
-
-  await page.setViewport({ width: 900, height: 900 });
-  await page.goto(CONNECT_URL);
+await visit(CONNECT_URL, SCREENSHOTS, async ({ browser, page, complaints, photograph }) => {
   const chosen = await seen(page);
   await photograph('choose');
   await press(page, 'form button');
@@ -34,8 +25,5 @@ try {
   const second = await other.newPage();
   await second.goto(CONNECT_URL);
   const elsewhere = await seen(second);
-
-  console.log(JSON.stringify({ chosen, ended, elsewhere, cookie, complaints }));
-} finally {
-  await browser.close();
-}
+  return { chosen, ended, elsewhere, cookie, complaints };
+});

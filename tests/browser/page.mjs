@@ -11,7 +11,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import readline from 'node:readline';
-import { launch, polling, reader } from './chromium.mjs';
+import { launch, logIn, polling, press, reader } from './chromium.mjs';
 
 const { PAGE_URL, OTHER_URL, SCREENSHOTS } = process.env;
 const origin = new URL(PAGE_URL).origin;
@@ -99,12 +99,8 @@ try {
   const referrer = await tab.evaluate(() => [document.referrer, window.opener === null]);
   await shows('#waiting', 'Slack');
 
-  const press = async (selector) => { await Promise.all([tab.waitForNavigation(), tab.click(selector)]); };
-  await press('form button');
-  await tab.type('input[name=login]', 'alice');
-  await tab.type('input[name=password]', 'x');
-  await press('button[type=submit]');
-  await press('button[type=submit]');
+  await press(tab, 'form button');
+  await logIn(tab, 'alice');
   await tab.waitForSelector('.good');
   await tab.close();
   await page.bringToFront();

@@ -8,20 +8,11 @@
 //   SCREENSHOTS  a folder for what the pages look like, made where it is missing
 // It prints what was seen, as JSON: the pages, the host's cookies, and what the console of the host's own pages complained
 // about.
-import { complaintsOf, launch, logIn, photographer, press, seen } from './chromium.mjs';
+import { logIn, press, seen, visit } from './chromium.mjs';
 
 const { CONNECT_URL, OTHER_URL, KEY, SCREENSHOTS } = process.env;
 
-const browser = await launch();
-try {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(30_000);
-  // Before any page runs.
-  const complaints = complaintsOf(page, new URL(CONNECT_URL).origin);
-  const photograph = await photographer(page, SCREENSHOTS);
-
-  await page.setViewport({ width: 900, height: 900 });
-  await page.goto(CONNECT_URL);
+await visit(CONNECT_URL, SCREENSHOTS, async ({ browser, page, complaints, photograph }) => {
   const asked = await seen(page);
   await photograph('sign-in');
   await press(page, 'form button');
@@ -39,8 +30,5 @@ try {
   await page.type('input[name=key]', KEY);
   await press(page, 'details form button');
   const as = await seen(page);
-
-  console.log(JSON.stringify({ asked, own, other, as, cookies, complaints }));
-} finally {
-  await browser.close();
-}
+  return { asked, own, other, as, cookies, complaints };
+});

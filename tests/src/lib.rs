@@ -78,6 +78,12 @@ pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
     bytes
 }
 
+/// All that a command said, on standard output and on standard error.
+pub fn said(output: &std::process::Output) -> String {
+    let bytes = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// The structured content of the answer. Panics if the call did not finish with any.
 pub fn structured(outcome: &Outcome) -> Value {
     match outcome {

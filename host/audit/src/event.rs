@@ -35,7 +35,7 @@ pub enum Event {
     /// A person approved a component, so that it may use what is granted to its name.
     Approved {
         /// Which, and what was in it.
-        component: ComponentRan,
+        component: CalledComponent,
     },
     /// Lines could not be written in time, and are lost.
     Lost {
@@ -65,13 +65,13 @@ pub struct CallEvent {
     pub tool: ToolName,
     /// What ran, or would have.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub component: Option<ComponentRan>,
+    pub component: Option<CalledComponent>,
     /// The accounts that were at its disposal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountActed>,
     /// Where its requests went, or were to go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hosts: Vec<HostVisited>,
+    pub hosts: Vec<VisitedHost>,
     /// `finished`, `interrupted`, `failed` or `cancelled`.
     pub ended: String,
     /// Why there is no answer, where there is none.
@@ -83,7 +83,7 @@ pub struct CallEvent {
 
 /// A component, and its content at the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ComponentRan {
+pub struct CalledComponent {
     /// Its name.
     pub name: ComponentName,
     /// Its content.
@@ -104,7 +104,7 @@ pub struct AccountActed {
 
 /// The requests of a call to one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostVisited {
+pub struct VisitedHost {
     /// `scheme://host:port`.
     pub origin: String,
     /// How many requests were sent.

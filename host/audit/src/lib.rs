@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use chain::{Hash, InvalidHash};
 pub use event::{
-    AccountActed, Action, CallEvent, ComponentRan, CredentialEvent, Event, HostVisited, Line,
+    AccountActed, Action, CallEvent, CalledComponent, CredentialEvent, Event, Line, VisitedHost,
 };
 pub use log::AuditLog;
 pub use reader::{Break, Chained, Reader};

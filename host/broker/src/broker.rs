@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use holster_audit::AuditLog;
+use holster_audit::{Action, AuditLog};
 use holster_types::{
     CredentialHeader, Grant, HostPattern, IssuerName, ProfileName, Proof, ProviderId, Requirement,
     Scopes, SecretString, TenantId,
@@ -266,6 +266,14 @@ impl Broker {
             profile: owner.profile.clone(),
             provider: provider.clone(),
         })
+    }
+
+    /// Puts on record that a call of a user is given a credential.
+    pub fn record_use(&self, tenant: &TenantId, grant: &Grant) {
+        let owner = Owner::new(tenant, grant.profile.clone());
+        let (provider, account) = (&grant.provider, grant.account.as_deref());
+        self.vault
+            .audit(Action::Used, &owner, provider, account, grant.generation);
     }
 
     /// The log of what is done with credentials, and of calls.

@@ -314,7 +314,7 @@ impl Vault {
         &self.audit
     }
 
-    fn audit(
+    pub(crate) fn audit(
         &self,
         action: Action,
         owner: &Owner,

@@ -398,8 +398,10 @@ impl Config {
     /// What each call of a component may use.
     pub fn limits_of(&self, component: &ComponentName) -> Limits {
         let common = self.limits.over(&Limits::default());
-        let own = self.components.get(component);
-        own.map_or(common.clone(), |own| own.limits.over(&common))
+        match self.components.get(component) {
+            None => common,
+            Some(own) => own.limits.over(&common),
+        }
     }
 
     /// What a component may do that nobody has approved: compute.
@@ -412,7 +414,6 @@ impl Config {
 
     /// What a component may do.
     pub(crate) fn sandbox(&self, component: &ComponentName) -> Sandbox {
-        let common = self.limits.over(&Limits::default());
         match self.components.get(component) {
             None => self.bare_sandbox(),
             Some(own) => Sandbox {
@@ -420,7 +421,7 @@ impl Config {
                 config: own.config.clone(),
                 environment: own.environment.clone(),
                 revealed: own.reveal.clone(),
-                limits: own.limits.over(&common),
+                limits: self.limits_of(component),
             },
         }
     }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use holster_audit::{AccountActed, AuditLog, CallEvent, ComponentRan, Event, HostVisited};
+use holster_audit::{AccountActed, AuditLog, CallEvent, CalledComponent, Event, VisitedHost};
 use holster_broker::Unmet;
 use holster_runtime::HostVisit;
 use holster_types::{
@@ -52,26 +52,6 @@ pub struct CallRecord {
     pub hosts: Vec<VisitedHost>,
     /// How it ended.
     pub end: CallEnd,
-}
-
-/// A component, and its content at the time of the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CalledComponent {
-    /// Its name.
-    pub name: ComponentName,
-    /// Its content.
-    pub hash: ComponentHash,
-}
-
-/// The requests of a call to one place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VisitedHost {
-    /// `scheme://host:port`.
-    pub origin: String,
-    /// How many requests were sent.
-    pub requests: u32,
-    /// How many did not leave.
-    pub refused: u32,
 }
 
 /// How a call ended.
@@ -323,28 +303,19 @@ impl Drop for Recording<'_> {
 impl CallRecord {
     /// As a line of the audit log.
     fn event(&self) -> Event {
-        let component = |component: &CalledComponent| ComponentRan {
-            name: component.name.clone(),
-            hash: component.hash,
-        };
         let account = |account: &Account| AccountActed {
             provider: account.provider.clone(),
             profile: account.profile.clone(),
             account: account.account.clone(),
-        };
-        let host = |host: &VisitedHost| HostVisited {
-            origin: host.origin.clone(),
-            requests: host.requests,
-            refused: host.refused,
         };
         Event::Call(CallEvent {
             tenant: self.tenant.clone(),
             thread: self.thread.clone(),
             profile: self.profile.clone(),
             tool: self.tool.clone(),
-            component: self.component.as_ref().map(component),
+            component: self.component.clone(),
             accounts: self.accounts.iter().map(account).collect(),
-            hosts: self.hosts.iter().map(host).collect(),
+            hosts: self.hosts.clone(),
             ended: self.end.word().to_owned(),
             reason: self.end.reason(),
             duration_us: u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),

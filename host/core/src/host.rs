@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holster_audit::{Action, ComponentRan, CredentialEvent, Event};
+use holster_audit::{CalledComponent, Event};
 use holster_broker::{Broker, BrokerSettings, Owner, Unmet, Users};
 use holster_runtime::{
     CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
@@ -169,7 +169,7 @@ impl Host {
     /// disk.
     pub fn approve(&self, tool: &ServedTool) -> Result<(), Failure> {
         self.approvals.approve(tool)?;
-        let component = ComponentRan {
+        let component = CalledComponent {
             name: tool.component().clone(),
             hash: tool.hash(),
         };
@@ -398,15 +398,7 @@ impl Host {
         }
         let log = self.broker.audit_log();
         for grant in grants {
-            let event = CredentialEvent {
-                action: Action::Used,
-                tenant: call.tenant.clone(),
-                profile: grant.profile.clone(),
-                provider: grant.provider.clone(),
-                account: grant.account.clone(),
-                generation: grant.generation,
-            };
-            log.write(move || Event::Credential(event));
+            self.broker.record_use(&call.tenant, grant);
         }
         log.written().await;
         log.trouble().map_or(Ok(()), |trouble| {

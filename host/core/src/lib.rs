@@ -25,11 +25,12 @@ pub use caller::{Caller, ProfileChoice};
 pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
 pub use config::{Config, ConfigError};
 pub use content::content_to_json;
-pub use history::{CallEnd, CallRecord, CalledComponent, History, VisitedHost};
+pub use history::{CallEnd, CallRecord, History};
 pub use host::{Host, HostError, open_broker, open_runtime};
 pub use policy::{Approved, PolicyError, Standing};
 
 pub use holster_audit as audit;
+pub use holster_audit::{CalledComponent, VisitedHost};
 pub use holster_broker as broker;
 pub use holster_runtime::{
     Answer, Answering, Behaviour, CacheEntry, CacheError, CacheVerdict, CallError, CallProgress,

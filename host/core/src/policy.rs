@@ -108,23 +108,17 @@ impl Approvals {
 
     /// The same with the file, which another process may have changed.
     fn look(&self, tool: &ServedTool) -> Result<Standing, PolicyError> {
-        let lock = self.lock()?;
-        let mut kept = self.read()?;
-        let known = kept.entry(self.directory.clone()).or_default();
-        let standing = match known.get(tool.component()) {
-            Some(approved) if approved.hash == tool.hash() => Standing::Approved,
-            Some(approved) => Standing::Changed(approved.clone()),
-            None if self.ask == Ask::Always => Standing::New,
-            None => {
-                known.insert(tool.component().clone(), self.seen(tool)?);
-                self.known.store(Arc::new(known.clone()));
-                self.write(&kept)?;
-                return Ok(Standing::Approved);
-            }
-        };
-        self.known.store(Arc::new(known.clone()));
-        drop(lock);
-        Ok(standing)
+        self.update(|known| {
+            Ok(match known.get(tool.component()) {
+                Some(approved) if approved.hash == tool.hash() => Standing::Approved,
+                Some(approved) => Standing::Changed(approved.clone()),
+                None if self.ask == Ask::Always => Standing::New,
+                None => {
+                    known.insert(tool.component().clone(), self.seen(tool)?);
+                    Standing::Approved
+                }
+            })
+        })
     }
 
     /// Takes components as meant that were not seen here before, if that is how it is done.
@@ -153,28 +147,38 @@ impl Approvals {
             return Ok(());
         }
         // Components were read meanwhile, and another process may have seen the same.
-        let lock = self.lock()?;
-        let mut kept = self.read()?;
-        let known = kept.entry(self.directory.clone()).or_default();
-        for (name, seen) in new {
-            known.entry(name).or_insert(seen);
-        }
-        self.known.store(Arc::new(known.clone()));
-        self.write(&kept)?;
-        drop(lock);
-        Ok(())
+        self.update(|known| {
+            for (name, seen) in new {
+                known.entry(name).or_insert(seen);
+            }
+            Ok(())
+        })
     }
 
     /// Approves a tool's component as it is now.
     pub(crate) fn approve(&self, tool: &ServedTool) -> Result<(), PolicyError> {
-        let lock = self.lock()?;
+        self.update(|known| {
+            known.insert(tool.component().clone(), self.seen(tool)?);
+            Ok(())
+        })
+    }
+
+    /// Reads what was approved, and writes what is other afterwards, with all other processes waiting.
+    fn update<T>(
+        &self,
+        change: impl FnOnce(&mut Known) -> Result<T, PolicyError>,
+    ) -> Result<T, PolicyError> {
+        let _lock = self.lock()?;
         let mut kept = self.read()?;
         let known = kept.entry(self.directory.clone()).or_default();
-        known.insert(tool.component().clone(), self.seen(tool)?);
-        self.known.store(Arc::new(known.clone()));
-        self.write(&kept)?;
-        drop(lock);
-        Ok(())
+        let before = known.clone();
+        let changed = change(known)?;
+        let now = Arc::new(known.clone());
+        if *now != before {
+            self.write(&kept)?;
+        }
+        self.known.store(now);
+        Ok(changed)
     }
 
     /// What there is to know of a tool's component.

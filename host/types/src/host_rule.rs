@@ -29,7 +29,7 @@ struct Written {
     #[serde(default)]
     path: Option<String>,
     #[serde(default)]
-    methods: Option<Vec<String>>,
+    methods: Vec<String>,
 }
 
 impl HostRule {
@@ -119,11 +119,10 @@ impl TryFrom<Written> for HostRule {
                 ));
             }
         }
-        let methods = methods.unwrap_or_default();
-        let is_method = |method: &&String| {
+        let is_wrong = |method: &&String| {
             method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase())
         };
-        if let Some(wrong) = methods.iter().find(is_method) {
+        if let Some(wrong) = methods.iter().find(is_wrong) {
             return Err(format!(
                 "`{}` is not a method: write it in capitals, such as `GET`",
                 wrong.escape_debug()

@@ -28,6 +28,14 @@ pub(crate) async fn host(idp: &IdentityProvider) -> Host {
     .await
 }
 
+/// A link of that user for that profile, and somebody who has it.
+async fn linked(tenant: &str, profile: &str) -> (IdentityProvider, Host, Connection, Person) {
+    let idp = identity_provider(HOUR).await;
+    let host = host(&idp).await;
+    let connection = host.connect_for(tenant, profile, "idp").await;
+    (idp, host, connection, Person::default())
+}
+
 impl Person {
     /// Sends the form of a person who signs in.
     async fn sign_in(&mut self, host: &Host, path: &str, form: &str) -> Page {
@@ -63,10 +71,7 @@ impl Person {
 
 #[tokio::test]
 async fn a_link_of_a_user_says_nothing_to_who_has_not_signed_in() {
-    let idp = identity_provider(HOUR).await;
-    let host = host(&idp).await;
-    let connection = host.connect_for("ann", "private-profile", "idp").await;
-    let mut somebody = Person::default();
+    let (_idp, host, connection, mut somebody) = linked("ann", "private-profile").await;
     let page = somebody.page(&host, &connection.id).await;
     assert_eq!(page.status, StatusCode::OK);
     for private in ["private-profile", "ann", "Provider idp", "way="] {
@@ -116,10 +121,7 @@ async fn a_user_signs_in_at_the_issuer_and_connects_an_account() {
 
 #[tokio::test]
 async fn a_forwarded_link_connects_no_account_of_somebody_else() {
-    let idp = identity_provider(HOUR).await;
-    let host = host(&idp).await;
-    let mallory = host.connect_for("company/mallory", "mallorys", "idp").await;
-    let mut alice = Person::default();
+    let (idp, host, mallory, mut alice) = linked("company/mallory", "mallorys").await;
     let page = alice.sign_in_as("alice", &idp, &host, &mallory).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert!(page.says("for somebody else"), "{}", page.text);
@@ -158,10 +160,7 @@ async fn a_forwarded_link_connects_no_account_of_somebody_else() {
 
 #[tokio::test]
 async fn a_user_signs_in_by_a_key_and_is_then_known_by_another_browser_than_before() {
-    let idp = identity_provider(HOUR).await;
-    let host = host(&idp).await;
-    let connection = host.connect_for("ann", "default", "idp").await;
-    let mut ann = Person::default();
+    let (_idp, host, connection, mut ann) = linked("ann", "default").await;
     ann.page(&host, &connection.id).await;
     let before = ann.clone();
     let form = |key: &str| format!("connection={}&key={key}", connection.id);
@@ -229,10 +228,7 @@ async fn a_key_for_one_profile_opens_no_link_of_another_one() {
 
 #[tokio::test]
 async fn an_issuers_answer_counts_once_and_where_it_was_asked_for() {
-    let idp = identity_provider(HOUR).await;
-    let host = host(&idp).await;
-    let connection = host.connect_for("company/alice", "work", "idp").await;
-    let mut alice = Person::default();
+    let (idp, host, connection, mut alice) = linked("company/alice", "work").await;
     let left = alice.leave_to_sign_in(&host, &connection).await;
     let back = idp.login(&left, "alice").await.unwrap();
     let altered = |name: &str, value: &str| {
@@ -281,10 +277,7 @@ async fn an_issuers_answer_counts_once_and_where_it_was_asked_for() {
 
 #[tokio::test]
 async fn who_is_not_let_in_by_the_issuer_is_not_signed_in() {
-    let idp = identity_provider(HOUR).await;
-    let host = host(&idp).await;
-    let connection = host.connect_for("company/alice", "work", "idp").await;
-    let mut alice = Person::default();
+    let (idp, host, connection, mut alice) = linked("company/alice", "work").await;
     let left = alice.leave_to_sign_in(&host, &connection).await;
     let back = idp.refuse(&left, "alice").await.unwrap();
     assert!(back.query().unwrap().contains("error="), "{back}");
@@ -297,10 +290,7 @@ async fn who_is_not_let_in_by_the_issuer_is_not_signed_in() {
 
 #[tokio::test]
 async fn forms_of_other_sites_sign_nobody_in() {
-    let idp = identity_provider(HOUR).await;
-    let host = host(&idp).await;
-    let connection = host.connect_for("ann", "work", "idp").await;
-    let mut ann = Person::default();
+    let (_idp, host, connection, mut ann) = linked("ann", "work").await;
     ann.page(&host, &connection.id).await;
     let form = format!("connection={}&key={KEY}", connection.id);
     for path in ["sign-in", "sign-in/company"] {
@@ -342,10 +332,7 @@ async fn forms_of_other_sites_sign_nobody_in() {
 
 #[tokio::test]
 async fn an_issuer_that_cannot_be_asked_signs_nobody_in_and_the_link_stays() {
-    let idp = identity_provider(HOUR).await;
-    let host = host(&idp).await;
-    let connection = host.connect_for("company/alice", "work", "idp").await;
-    let mut alice = Person::default();
+    let (idp, host, connection, mut alice) = linked("company/alice", "work").await;
     let left = alice.leave_to_sign_in(&host, &connection).await;
     let back = idp.login(&left, "alice").await.unwrap();
     drop(idp);

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use holster_tests::loopback_api::LoopbackApi;
-use holster_tests::{Fixture, HttpServer, McpClient, Protocol};
+use holster_tests::{Fixture, HttpServer, McpClient, Protocol, said};
 use serde_json::{Value, json};
 
 use crate::connecting;
@@ -33,11 +33,6 @@ fn connected(api: &LoopbackApi) -> Fixture {
     );
     assert!(added.status.success(), "{}", said(&added));
     fixture
-}
-
-fn said(output: &Output) -> String {
-    let bytes = [&output.stdout[..], &output.stderr[..]].concat();
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn segment(fixture: &Fixture) -> PathBuf {

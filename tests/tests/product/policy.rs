@@ -1,22 +1,16 @@
 //! What a component may do is for the content that it was meant for, and not for what somebody puts in its place.
 
 use std::fs;
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 use holster_tests::loopback_api::LoopbackApi;
-use holster_tests::{Fixture, HttpServer, component, with_note};
+use holster_tests::{Fixture, HttpServer, component, said, with_note};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::connecting;
 use crate::mcp::report;
 use crate::serve::as_nobody;
-
-fn said(output: &Output) -> String {
-    let bytes = [&output.stdout[..], &output.stderr[..]].concat();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
 
 /// An installation with an account, and a component that may use it.
 fn connected(api: &LoopbackApi, more: &str) -> Fixture {

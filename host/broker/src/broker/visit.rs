@@ -11,7 +11,7 @@ use url::Url;
 use super::Broker;
 use super::connect::digest;
 use crate::connection::{Browser, Callback};
-use crate::oauth::{Authorization, OAuthClient, Variables};
+use crate::oauth::{Authorization, AuthorizationServer, OAuthClient, Variables};
 use crate::provider::{ClientAuth, Provider};
 use crate::visit::{Arrival, Departure, SignInError, SignInIssuer, User};
 use crate::{BrokerError, random, secret_text};
@@ -57,13 +57,7 @@ impl Broker {
         anew: bool,
     ) -> Result<Departure, SignInError> {
         let nonce = random::token();
-        let mut provider = provider(at, &nonce);
-        if let Some(oauth) = provider.oauth.as_mut().filter(|_| anew) {
-            let params = &mut oauth.authorize_params;
-            params.insert("prompt".to_owned(), "login".to_owned());
-        }
-        let server = self.servers.open(&provider, &Variables::new()).await?;
-        let client = client(at).await?;
+        let (server, client) = self.issuer(at, &nonce, anew).await?;
         let mut authorization = server
             .authorize(&client, &Scopes::default(), redirect)
             .await?;
@@ -108,9 +102,7 @@ impl Broker {
         let Some(code) = callback.code else {
             return Err(SignInError::Refused("it sent no code".to_owned()));
         };
-        let provider = provider(at, &nonce);
-        let server = self.servers.open(&provider, &Variables::new()).await?;
-        let client = client(at).await?;
+        let (server, client) = self.issuer(at, &nonce, false).await?;
         let tokens = server.exchange(&client, &authorization, &code).await?;
         Ok(Arrival {
             id_token: tokens.access,
@@ -118,10 +110,26 @@ impl Broker {
             connection,
         })
     }
+
+    /// An issuer, and who we are there.
+    async fn issuer(
+        &self,
+        at: &SignInIssuer,
+        nonce: &SecretString,
+        anew: bool,
+    ) -> Result<(AuthorizationServer, OAuthClient), SignInError> {
+        let provider = provider(at, nonce, anew);
+        let server = self.servers.open(&provider, &Variables::new()).await?;
+        Ok((server, client(at).await?))
+    }
 }
 
 /// An issuer as a provider whose tokens say who a person is (OpenID Connect Core §3.1).
-fn provider(at: &SignInIssuer, nonce: &SecretString) -> Provider {
+fn provider(at: &SignInIssuer, nonce: &SecretString, anew: bool) -> Provider {
+    let mut authorize_params = json!({ "nonce": nonce.expose_secret() });
+    if anew {
+        authorize_params["prompt"] = "login".into();
+    }
     let provider = json!({
         "id": "sign-in",
         "title": at.issuer.as_str(),
@@ -131,7 +139,7 @@ fn provider(at: &SignInIssuer, nonce: &SecretString) -> Provider {
             "issuer": at.issuer.as_str(),
             "discover": true,
             "default_scopes": ["openid"],
-            "authorize_params": { "nonce": nonce.expose_secret() },
+            "authorize_params": authorize_params,
             "response": { "access_token": "/id_token" },
         },
     });

@@ -19,8 +19,22 @@ const START: Duration = Duration::from_secs(10);
 
 /// Serves the pages in this process, or finds them in another one of the same user.
 pub(crate) async fn here(config: &Config, broker: &Arc<Broker>) -> Result<SharedServer, Exit> {
+    here_for(config, broker, Arc::new(Callers::new(&config.serve))).await
+}
+
+/// The same for callers that are known already.
+pub(crate) async fn here_for(
+    config: &Config,
+    broker: &Arc<Broker>,
+    callers: Arc<Callers>,
+) -> Result<SharedServer, Exit> {
     let folder = config.data_folder().map_err(Exit::usage)?;
-    SharedServer::ensure(&folder, Arc::clone(broker), settings(config))
+    let settings = ConnectSettings {
+        listen: config.connect.address,
+        public_url: config.connect.public_url.clone(),
+        callers,
+    };
+    SharedServer::ensure(&folder, Arc::clone(broker), settings)
         .await
         .map_err(Exit::failed)
 }
@@ -44,14 +58,6 @@ pub(crate) async fn elsewhere(global: &Global, config: &Config) -> Result<Connec
             ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-fn settings(config: &Config) -> ConnectSettings {
-    ConnectSettings {
-        listen: config.connect.address,
-        public_url: config.connect.public_url.clone(),
-        callers: Arc::new(Callers::new(&config.serve)),
     }
 }
 

@@ -115,11 +115,9 @@ async fn submit(
     let Ok(Path(id)) = id else {
         return not_found().await;
     };
-    if !site.is_sender(&headers) {
-        return pages::other_origin().into_response();
-    }
-    let Some(browser) = site.browser(&headers) else {
-        return pages::no_cookie().into_response();
+    let browser = match site.sender(&headers) {
+        Ok(browser) => browser,
+        Err(page) => return page.into_response(),
     };
     let choice = match read(body, form::choice).await {
         Ok(choice) => choice,
@@ -263,6 +261,14 @@ fn now() -> u64 {
 impl Site {
     fn browser(&self, headers: &HeaderMap) -> Option<Browser> {
         cookie::browser(headers, self.is_https())
+    }
+
+    /// The browser in which a person sent a form of this site.
+    fn sender(&self, headers: &HeaderMap) -> Result<Browser, pages::Page> {
+        if !self.is_sender(headers) {
+            return Err(pages::other_origin());
+        }
+        self.browser(headers).ok_or_else(pages::no_cookie)
     }
 
     async fn page(

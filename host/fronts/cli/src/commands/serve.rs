@@ -135,7 +135,7 @@ impl Pages {
                 shared: None,
             });
         }
-        let shared = pages::here(config, &broker)
+        let shared = pages::here_for(config, &broker, callers)
             .await
             .map_err(|exit| said(&exit))?;
         Ok(Self {

@@ -60,11 +60,9 @@ async fn depart(
     let Some((name, at)) = site.issuer(issuer) else {
         return not_found().await;
     };
-    if !site.is_sender(&headers) {
-        return pages::other_origin().into_response();
-    }
-    let Some(browser) = site.browser(&headers) else {
-        return pages::no_cookie().into_response();
+    let browser = match site.sender(&headers) {
+        Ok(browser) => browser,
+        Err(page) => return page.into_response(),
     };
     let form = match read(body, form::sign_in).await {
         Ok(form) => form,
