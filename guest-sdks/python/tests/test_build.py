@@ -4,11 +4,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from struct import unpack_from
 
 import pytest
 from conftest import Server, load
 
-from holster_sdk import testing
+from holster_sdk import _immortal, testing
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 COMPONENT_PREAMBLE = b"\0asm\x0d\0\x01\0"  # version 13 of the binary format, layer 1: a component
@@ -36,6 +37,25 @@ def test_the_example_of_the_readme_builds_and_leaves_the_authors_folder_alone(tm
     assert (tmp_path / "dist/github-stars.wasm").read_bytes().startswith(COMPONENT_PREAMBLE)
     assert sorted(path.name for path in author.iterdir()) == ["helper.py", "tool.py"]
     assert [path.name for path in (tmp_path / "dist").iterdir()] == ["github-stars.wasm"]
+    assert_starts_in_order(bytearray((tmp_path / "dist/github-stars.wasm").read_bytes()))
+
+
+def assert_starts_in_order(component: bytearray) -> None:
+    """The interpreter's objects are kept for ever, so that a call does not write to their pages."""
+    memory = _immortal.Memory(component)
+    places = [memory.find(address, 4) for address in memory.listed()]
+    counts = [unpack_from("<I", component, place)[0] for place in places if place is not None]
+    assert len(counts) > 10_000
+    assert min(counts) >= _immortal.LEAST_IMMORTAL
+
+
+def test_a_component_without_the_list_of_objects_stays_as_it_is() -> None:
+    module = b"\0asm\x01\0\0\0" + b"\x0b\x0a\x01\0\x41\x08\x0b\x04" + b"\x01\0\0\0"
+    component = bytearray(COMPONENT_PREAMBLE + b"\x01" + bytes([len(module)]) + module)
+    before = bytes(component)
+    assert _immortal.Memory(component).find(8, 4) == len(component) - 4
+    assert _immortal.make(component) == 0
+    assert component == before
 
 
 def test_the_example_of_the_readme_does_what_it_says(tmp_path: Path, server: Server) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from holster_sdk._tool import Tool
@@ -27,8 +27,8 @@ class Tools:
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
 
-    def call(self, name: str, arguments: str, context: Context) -> tuple[Piece, ...]:
-        """Calls a tool. Raises nothing but `ToolError`."""
+    def call(self, name: str, arguments: str, context: Callable[[], Context]) -> tuple[Piece, ...]:
+        """Calls a tool, which is given the context if it asks for it. Raises nothing but `ToolError`."""
         tool = self._tools.get(name)
         if tool is None:
             raise InvalidArguments(f"there is no tool `{name}` in this component")

@@ -5,7 +5,7 @@ host calls the tools; `_ComponentHost` is how the tools reach the host.
 """
 
 import importlib
-import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -16,7 +16,7 @@ from wit_world.imports import outgoing_handler, store, streams
 from wit_world.imports import session as wit_session
 from wit_world.imports import wasi_http_types as wit_http
 
-from holster_sdk import _answers, _host, _tool, auth, errors, http, session
+from holster_sdk import _answers, _host, _image, _tool, auth, errors, http, session
 from holster_sdk.context import Context, instant
 from holster_sdk.output import Audio, Image, Link, Piece, Resource, Structured
 
@@ -26,11 +26,20 @@ _LONGEST_TIMEOUT = 2**64 - 1
 
 
 def component(module: str) -> type:
-    """The class that a component exports for the tools of an author's module."""
+    """The class that a component exports for the tools of an author's module.
+
+    The memory of the interpreter after this is what each call starts from.
+    """
     importlib.import_module(module)
     tools = _answers.Tools(_tool.registered)
-    definitions = [_definition(tool.definition) for tool in tools]
+    exported = _exported(tools)
     _host.use(_ComponentHost())
+    _image.settle_at_the_end(_rehearsal(), [tool.function for tool in tools])
+    return exported
+
+
+def _exported(tools: _answers.Tools) -> type:
+    definitions = [_definition(tool.definition) for tool in tools]
 
     class Tool:
         def list_tools(self) -> list[Any]:
@@ -38,20 +47,34 @@ def component(module: str) -> type:
 
         def call(self, name: str, arguments: str, context: Any) -> Any:
             try:
-                pieces = tools.call(name, arguments, _context(context))
+                pieces = tools.call(name, arguments, lambda: _context(context))
                 return contract.ToolOutput([_content(piece) for piece in pieces])
             except errors.ToolError as error:
                 raise Err(_error(error)) from None
-            finally:
-                _flush()
 
     return Tool
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # a log that is full or closed changes no answer
-            stream.flush()
+def _rehearsal() -> Callable[[], None]:
+    """Calls of tools that nobody sees."""
+
+    def say(text: str, number: int = 0, *, context: Context) -> str:
+        """Says."""
+        return f"{text} {number} {context.profile}"
+
+    def count(texts: list[str], size: float | None = None) -> dict[str, Any]:
+        """Counts."""
+        return {"texts": texts, "size": size}
+
+    tools = [_tool.declared(function, function.__name__) for function in (say, count)]
+    exported = _exported(_answers.Tools(tools))()
+    context = contract.CallContext("rehearsal", "rehearsal", 0)
+
+    def rehearse() -> None:
+        exported.call("say", '{"text":"ready","number":7}', context)
+        exported.call("count", '{"texts":["one","two"]}', context)
+
+    return rehearse
 
 
 def _definition(definition: _tool.Definition) -> Any:
@@ -149,7 +172,6 @@ class _ComponentHost:
                 return _host.Reply(status, headers, _read(host, response, request.body_limit))
         except Err as error:
             raise _http_error(host, error.value) from None
-
 
     def log(self, level: session.Level, message: str) -> None:
         if level not in get_args(session.Level):

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from holster_sdk import _immortal
+
 _WORLD = "plugin"
 _ENTRY = "holster_component"
 _RESERVED = {_ENTRY, "holster_sdk", "wit_world", "componentize_py_types", "componentize_py_runtime"}
@@ -55,9 +57,11 @@ def build(source: Path, out: Path) -> int:
             (entry / f"{_ENTRY}.py").write_text(_ENTRY_SOURCE.format(module=module.name), encoding="utf-8")
             unfinished = Path(scratch, "component.wasm")
             _componentize(contract, [entry, module.folder, *_import_folders()], unfinished)
-            size = unfinished.stat().st_size
+            component = bytearray(unfinished.read_bytes())
+            _immortal.make(component)
+            unfinished.write_bytes(component)
             unfinished.replace(out)
-            return size
+            return len(component)
     except OSError as error:
         raise BuildError(f"`{out}` cannot be written: {error.strerror or error}") from error
 

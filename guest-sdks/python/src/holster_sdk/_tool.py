@@ -55,6 +55,9 @@ class Behaviour:
     open_world: bool | None
 
 
+UNSAID = Behaviour(None, None, None, None)
+
+
 @dataclass(frozen=True)
 class Definition:
     """A tool as agents see it. The schemas are JSON."""
@@ -78,11 +81,11 @@ class Tool:
     context_name: str | None
     answer: Answer
 
-    def call(self, arguments: str, context: Context) -> tuple[Piece, ...]:
+    def call(self, arguments: str, context: Callable[[], Context]) -> tuple[Piece, ...]:
         """Runs the function. `arguments` are a JSON object. Raises what the function raises, and `InvalidArguments`."""
         given = self._read(arguments)
         if self.context_name is not None:
-            given[self.context_name] = context
+            given[self.context_name] = context()
         result = self.function(**given)
         try:
             return self.answer(result)
@@ -91,7 +94,7 @@ class Tool:
 
     def _read(self, arguments: str) -> dict[str, Any]:
         try:
-            value = json.loads(arguments)
+            value = _value(arguments)
         except (ValueError, RecursionError) as error:
             raise InvalidArguments(f"the arguments are not a JSON object: {error}") from None
         if not isinstance(value, dict):
@@ -153,7 +156,7 @@ def tool(
     def declare(function: Function) -> Function:
         subject = f"tool `{name or getattr(function, '__name__', function)}`"
         requirements = _requirements(auth, scopes, subject)
-        made = _declared(function, subject, name, title, description, requirements, behaviour)
+        made = declared(function, subject, name, title, description, requirements, behaviour)
         registered.append(made)
         function.__holster_tool__ = made  # type: ignore[attr-defined]
         return function
@@ -169,15 +172,16 @@ def tool_of(function: Callable[..., Any]) -> Tool:
     return made
 
 
-def _declared(
+def declared(
     function: Callable[..., Any],
     subject: str,
-    name: str | None,
-    title: str | None,
-    description: str | None,
-    requirements: tuple[Account, ...],
-    behaviour: Behaviour,
+    name: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    requirements: tuple[Account, ...] = (),
+    behaviour: Behaviour = UNSAID,
 ) -> Tool:
+    """A tool of a function, which no component has yet. `subject` names it in errors."""
     if not inspect.isfunction(function):
         raise DeclarationError(f"{subject}: only a function can be a tool; `@tool` stands above all other decorators")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
@@ -317,6 +321,22 @@ def _plain_data(value: Any) -> Any:
 
 def _json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
+
+
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+def _value(text: str) -> Any:
+    """A JSON text as Python values.
+
+    What the host writes has nothing around it. `json.loads` would look for that with a regular expression, which makes
+    the call write to as many pages of memory as all the rest of it.
+    """
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        end = -1
+    return value if end == len(text) else json.loads(text)
 
 
 def _check(definition: Definition, subject: str) -> None:

@@ -63,7 +63,7 @@ def call(
     """Calls a tool as a host does, and gives the content of its answer. Raises `ToolError`."""
     tool = _tool.tool_of(function)
     context = Context(thread, profile, datetime.now(UTC) + timedelta(minutes=1))
-    return _answers.Tools([tool]).call(tool.definition.name, json.dumps(arguments), context)
+    return _answers.Tools([tool]).call(tool.definition.name, json.dumps(arguments), lambda: context)
 
 
 def definition(function: Callable[..., Any]) -> _tool.Definition:
