@@ -11,10 +11,11 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { componentize } from '@bytecodealliance/componentize-js';
 import esbuild from 'esbuild';
-import './bindings.js';
+import { REHEARSING } from './bindings.js';
 import { contractFolder } from './contract.js';
 
 const GLUE = fileURLToPath(new URL('../src/component.js', import.meta.url));
+const REHEARSAL = fileURLToPath(new URL('../src/rehearsal.js', import.meta.url));
 
 const ENTRY = 'the component itself';
 
@@ -49,7 +50,10 @@ export async function bundle(module) {
       stdin: {
         contents: `import tools from ${JSON.stringify(path)};
           import { exportTools } from ${JSON.stringify(GLUE)};
-          export const tool = exportTools(tools);`,
+          import { call, calls } from ${JSON.stringify(REHEARSAL)};
+          import { rehearse } from '${REHEARSING}';
+          export const tool = exportTools(tools);
+          await rehearse(call, calls);`,
         resolveDir: dirname(path),
         sourcefile: ENTRY,
       },

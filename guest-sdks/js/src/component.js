@@ -21,18 +21,37 @@ export function exportTools(declared) {
   return {
     listTools: () => definitions,
 
-    /** @param {string} name @param {string} args @param {CallContext} context @returns {Promise<ToolOutput>} */
-    async call(name, args, context) {
+    /**
+     * What is there at once is given at once: to wait costs an engine as much as the rest of a small call.
+     *
+     * @param {string} name @param {string} args @param {CallContext} context
+     * @returns {ToolOutput | Promise<ToolOutput>}
+     */
+    call(name, args, context) {
       try {
         const tool = tools.get(name);
         if (!tool) throw new InvalidArguments(`there is no tool \`${name}\` in this component`);
-        const result = await tool.run(parsed(tool.input, args), contextOf(context));
-        return { content: content(tool.shape, result) };
+        const result = tool.run(parsed(tool.input, args), contextOf(context));
+        return isPromise(result) ? later(tool.shape, result) : { content: content(tool.shape, result) };
       } catch (error) {
         throw refusal(error);
       }
     },
   };
+}
+
+/** @param {any} result @returns {result is PromiseLike<unknown>} */
+function isPromise(result) {
+  return typeof result?.then === 'function';
+}
+
+/** @param {import('./tool.js').Shape} shape @param {PromiseLike<unknown>} result @returns {Promise<ToolOutput>} */
+async function later(shape, result) {
+  try {
+    return { content: content(shape, await result) };
+  } catch (error) {
+    throw refusal(error);
+  }
 }
 
 /** @param {Tool[]} tools */

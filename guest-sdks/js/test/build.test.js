@@ -83,12 +83,13 @@ test('a file that is not there is named', () => {
   assert.equal(status, 1);
 });
 
-test('the bindings encode a text at once, in place of looking at each of its characters', () => {
+test('the bindings encode a text at once, in place of looking at each of its characters, and can be rehearsed', () => {
   const componentizeJs = import.meta.resolve('@bytecodealliance/componentize-js');
   const engine = readFileSync(new URL('../lib/starlingmonkey_embedding.wasm', componentizeJs));
   const { jsBindings } = splicer.spliceBindings(engine, ['stdio'], undefined, contractFolder(), 'plugin', false);
   assert(jsBindings.includes('const bytes = TEXT_ENCODER_UTF8.encode(s);'));
   assert(!jsBindings.includes('charCodeAt'));
+  assert(jsBindings.includes('async function rehearse('));
 });
 
 test('in the checkout, the contract is the one at its root', () => {
