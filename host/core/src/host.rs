@@ -18,6 +18,7 @@ use crate::built_in::BuiltIn;
 use crate::call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 use crate::catalogue::{Catalogue, CatalogueView, LoadEvent, ServedTool};
 use crate::config::{Config, ConfigError};
+use crate::handover::Handover;
 use crate::history::{History, Recording};
 use crate::metrics::Metrics;
 use crate::observed::{Observed, Step};
@@ -54,6 +55,7 @@ pub struct Host {
     built_in: BuiltIn,
     history: History,
     approvals: Arc<Approvals>,
+    handover: Handover,
     /// Where the configuration asks for them.
     metrics: Option<Metrics>,
     watcher: std::sync::Mutex<Option<crate::catalogue::Watcher>>,
@@ -107,6 +109,7 @@ impl Host {
             built_in: BuiltIn::new(&config.built_in),
             history: History::new(broker.audit_log()),
             approvals,
+            handover: Handover::default(),
             metrics: config.serve.metrics.then(Metrics::new),
             config,
             runtime,
@@ -265,22 +268,16 @@ impl Host {
         outcome
     }
 
-    /// As [`Host::call`], on another runtime than the front's own, so that a guest that computes does not keep the front
-    /// from its other clients. Dropping the future ends the call. In a trace, it is within what calls this.
+    /// As [`Host::call`], for a front: a guest that computes runs on `runtime`, not on the front's own, and does not keep
+    /// the front from its other clients. Dropping the future ends the call. In a trace, it is within what calls this.
     pub async fn call_on(
         self: &Arc<Self>,
         runtime: &tokio::runtime::Handle,
         call: Call,
     ) -> Result<Outcome, CallLost> {
         let host = Arc::clone(self);
-        let mut task = tokio::task::JoinSet::new();
         let call = async move { host.call(call).await };
-        task.spawn_on(call.in_current_span(), runtime);
-        let outcome = task.join_next().await.expect("one task was spawned");
-        outcome.map_err(|error| {
-            tracing::error!("a call ended without an outcome: {error}");
-            CallLost
-        })
+        self.handover.run(runtime, call.in_current_span()).await
     }
 
     async fn answer_to(

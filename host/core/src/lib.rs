@@ -14,6 +14,7 @@ mod catalogue;
 pub mod config;
 pub mod conformance;
 mod content;
+mod handover;
 mod history;
 mod host;
 mod metrics;
