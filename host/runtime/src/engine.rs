@@ -62,6 +62,9 @@ pub enum RuntimeError {
 pub(crate) struct Engine {
     wasmtime: wasmtime::Engine,
     linker: Linker<CallState>,
+    /// How many calls may run at the same time.
+    calls: usize,
+    processors: usize,
     /// One permit for each call that may run at the same time.
     pub(crate) slots: Arc<Semaphore>,
     /// One permit for each instance that may wait for a call.
@@ -88,15 +91,23 @@ impl Engine {
         .map_err(failed)?;
         let linker = crate::state::linker(&wasmtime).map_err(failed)?;
         tick(&wasmtime)?;
-        let compilers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let calls = calls as usize;
         Ok(Self {
             wasmtime,
             linker,
-            slots: Arc::new(Semaphore::new(calls as usize)),
+            calls,
+            processors,
+            slots: Arc::new(Semaphore::new(calls)),
             spare_slots: Arc::new(Semaphore::new(SPARES as usize)),
-            questions: Arc::new(Semaphore::new((calls as usize / 4).max(1))),
-            compilers: Arc::new(Semaphore::new(compilers)),
+            questions: Arc::new(Semaphore::new((calls / 4).max(1))),
+            compilers: Arc::new(Semaphore::new(processors)),
         })
+    }
+
+    /// Whether more calls run than there are processors. What is put off then is not done any sooner, and takes memory.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.calls - self.slots.available_permits() > self.processors
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -140,7 +151,7 @@ fn pooling(calls: u32) -> PoolingAllocationConfig {
         .table_elements(bytes(Limits::default().table_elements))
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)
-        .max_unused_warm_slots(32)
+        .max_unused_warm_slots(8)
         .linear_memory_keep_resident(8 << 20)
         .table_keep_resident(512 << 10)
         .async_stack_keep_resident(64 << 10);

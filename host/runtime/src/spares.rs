@@ -122,7 +122,8 @@ impl Spares {
 }
 
 impl Runtime {
-    /// Clears the instance of a call that has ended away, and makes the next one for its component: after the answer, where that takes long.
+    /// Clears the instance of a call that has ended away, and makes the next one for its component: after the answer, where
+    /// that takes long and there is time for it.
     pub(crate) fn clear_away(
         &self,
         component: &Arc<LoadedComponent>,
@@ -130,7 +131,7 @@ impl Runtime {
         used: Instance,
     ) {
         let spares = &component.spares;
-        if !spares.is_worthwhile() {
+        if !spares.is_worthwhile() || self.engine.is_busy() {
             let start = Instant::now();
             drop(used);
             spares.cleared_in.note(start.elapsed());
