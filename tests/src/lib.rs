@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod corpus;
 mod fixture;
 mod http_server;
 mod mcp_client;

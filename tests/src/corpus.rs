@@ -1,0 +1,35 @@
+//! The adversarial corpus: hostile components, each with what it tries and what must come of it.
+//!
+//! They are made from text when they are needed: [`cases`] gives all of them. An [`Arena`] is a host that serves them
+//! beside a well-behaved neighbour. The test `corpus` asserts what must come of each; the bench `corpus` measures the
+//! neighbour meanwhile.
+
+mod answers;
+mod arena;
+mod case;
+mod computing;
+mod files;
+mod guest;
+mod imports;
+mod listing;
+mod memory;
+mod neighbour;
+
+pub use arena::{API_TIME, Arena};
+pub use case::{Case, Happened, Must};
+pub use neighbour::{Neighbour, Seen, Work};
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    [
+        files::cases(),
+        listing::cases(),
+        computing::cases(),
+        memory::cases(),
+        answers::cases(),
+        imports::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
