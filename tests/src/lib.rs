@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod corpus;
+pub mod figures;
 mod fixture;
 mod http_server;
 mod mcp_client;

@@ -1,7 +1,12 @@
 //! JSON against JSON Schema: what goes into a tool and what comes out of it.
+//!
+//! The schema is the tool author's, and the answer is the guest's: a check can take as long as they like. One that is not
+//! over at once goes on away from the threads that serve calls, and one that takes too long there is a violation.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use holster_runtime::schema;
 use serde_json::Value;
 
 /// How many violations an error lists.
@@ -9,16 +14,38 @@ const LISTED: usize = 5;
 /// The longest text of one violation.
 const LENGTH: usize = 300;
 
+/// How long a check may keep a thread that serves calls.
+const AT_ONCE: Duration = Duration::from_millis(1);
+/// How long a check may take at all.
+const AT_LENGTH: Duration = Duration::from_secs(1);
+
 /// A schema's validator, compiled when it is first needed: most of the tools of a large directory are never called.
-#[derive(Default)]
-pub(crate) struct Validator(OnceLock<Option<jsonschema::Validator>>);
+#[derive(Clone, Default)]
+pub(crate) struct Validator(Arc<OnceLock<Option<jsonschema::Validator>>>);
 
 impl Validator {
     /// What is wrong with `value`: where, and what would be right. Empty if nothing is. `schema` is the same every
     /// time, and was checked to be one when its component was loaded.
-    pub(crate) fn violations(&self, schema: &Value, value: &Value) -> Vec<String> {
-        let compile = || jsonschema::draft202012::new(schema).ok();
-        let Some(validator) = self.0.get_or_init(compile) else {
+    pub(crate) async fn violations(&self, schema: &Value, value: &Value) -> Vec<String> {
+        if let Ok(violations) = schema::within(AT_ONCE, || self.check(schema, value)) {
+            return violations;
+        }
+        let (validator, owned, value) = (self.clone(), schema.clone(), value.clone());
+        let check = move || schema::within(AT_LENGTH, || validator.check(&owned, &value));
+        let checked = match tokio::task::spawn_blocking(check).await {
+            Ok(checked) => checked,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        checked.unwrap_or_else(|_| {
+            let most = AT_LENGTH.as_secs();
+            vec![format!(
+                "to check that takes longer than {most} s; the schema is too intricate"
+            )]
+        })
+    }
+
+    fn check(&self, schema: &Value, value: &Value) -> Vec<String> {
+        let Some(validator) = self.0.get_or_init(|| schema::compile(schema).ok()) else {
             return vec!["the schema itself is not valid".to_owned()];
         };
         if validator.is_valid(value) {
@@ -48,8 +75,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_violation_says_where_and_what() {
+    #[tokio::test]
+    async fn a_violation_says_where_and_what() {
         let schema = json!({
             "type": "object",
             "properties": { "channel": { "type": "string" }, "limit": { "type": "integer", "maximum": 100 } },
@@ -57,13 +84,11 @@ mod tests {
             "additionalProperties": false,
         });
         let validator = Validator::default();
-        assert_eq!(
-            validator.violations(&schema, &json!({ "channel": "x", "limit": 5 })),
-            Vec::<String>::new()
-        );
-        let violations = validator
-            .violations(&schema, &json!({ "limit": 500, "extra": 1 }))
-            .join("\n");
+        let fits = json!({ "channel": "x", "limit": 5 });
+        let violations = validator.violations(&schema, &fits).await;
+        assert_eq!(violations, Vec::<String>::new());
+        let misfits = json!({ "limit": 500, "extra": 1 });
+        let violations = validator.violations(&schema, &misfits).await.join("\n");
         for part in [
             "at `/limit`",
             "100",
@@ -72,5 +97,29 @@ mod tests {
         ] {
             assert!(violations.contains(part), "{part}: {violations}");
         }
+    }
+    /// Each level is looked at twice for each time that the one above it is.
+    fn doubling(levels: usize) -> (Value, Value) {
+        let branch =
+            |missing| json!({ "properties": { "a": { "$ref": "#" } }, "required": [missing] });
+        let schema = json!({ "type": "object", "anyOf": [branch("b"), branch("c")] });
+        let deep = (0..levels).fold(json!({}), |inner, _| json!({ "a": inner }));
+        (schema, deep)
+    }
+
+    #[tokio::test]
+    async fn a_check_that_takes_long_goes_on_elsewhere_and_one_that_has_no_end_is_a_violation() {
+        let (schema, deep) = doubling(10);
+        let violations = Validator::default().violations(&schema, &deep).await;
+        assert!(violations[0].contains("anyOf"), "{violations:?}");
+        let (schema, deep) = doubling(60);
+        let validator = Validator::default();
+        for _ in 0..2 {
+            let violations = validator.violations(&schema, &deep).await;
+            assert!(violations[0].contains("too intricate"), "{violations:?}");
+        }
+        // The validator is still good for others.
+        let violations = validator.violations(&schema, &json!({ "b": 1 })).await;
+        assert_eq!(violations, Vec::<String>::new());
     }
 }

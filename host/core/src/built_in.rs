@@ -66,7 +66,8 @@ impl OwnTool {
         let start = Instant::now();
         let violations = self
             .input
-            .violations(&self.definition.input_schema, arguments);
+            .violations(&self.definition.input_schema, arguments)
+            .await;
         if !violations.is_empty() {
             return Err(Failure::InvalidArguments {
                 tool: call.tool.clone(),

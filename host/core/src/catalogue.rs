@@ -42,17 +42,17 @@ impl ServedTool {
     }
 
     /// What is wrong with the arguments of a call. Empty if nothing is.
-    pub(crate) fn input_violations(&self, arguments: &Value) -> Vec<String> {
-        self.input
-            .violations(&self.definition.input_schema, arguments)
+    pub(crate) async fn input_violations(&self, arguments: &Value) -> Vec<String> {
+        let schema = &self.definition.input_schema;
+        self.input.violations(schema, arguments).await
     }
 
     /// What is wrong with the structured content of an answer. Empty if nothing is.
-    pub(crate) fn output_violations(&self, structured: Option<&Value>) -> Vec<String> {
+    pub(crate) async fn output_violations(&self, structured: Option<&Value>) -> Vec<String> {
         match (&self.definition.output_schema, structured) {
             (None, _) => Vec::new(),
             (Some(_), None) => vec!["there is no structured content".to_owned()],
-            (Some(schema), Some(structured)) => self.output.violations(schema, structured),
+            (Some(schema), Some(structured)) => self.output.violations(schema, structured).await,
         }
     }
 

@@ -307,8 +307,8 @@ impl Host {
         observed.visited(&report.visits);
         self.renew_rejected(call, &used, &report.visits);
         let accounts = used.into_iter().map(|used| used.account).collect();
-        let answer = || answer(&tool, accounts, report);
-        Ok(observed.step_at_once(Step::Answer, answer)?)
+        let answer = answer(&tool, accounts, report);
+        Ok(observed.step(Step::Answer, answer).await?)
     }
 
     /// Step 1: by name, from the metadata alone.
@@ -329,7 +329,7 @@ impl Host {
         arguments: &Value,
         tool: &Arc<ServedTool>,
     ) -> Result<Admitted, Failure> {
-        let violations = tool.input_violations(arguments);
+        let violations = tool.input_violations(arguments).await;
         if !violations.is_empty() {
             return Err(Failure::InvalidArguments {
                 tool: call.tool.clone(),
@@ -486,7 +486,11 @@ impl Used {
 }
 
 /// Step 6: the answer against the tool's own schema. Its size and secrets were checked where it left the guest.
-fn answer(tool: &ServedTool, accounts: Vec<Account>, report: Report) -> Result<Finished, Failure> {
+async fn answer(
+    tool: &ServedTool,
+    accounts: Vec<Account>,
+    report: Report,
+) -> Result<Finished, Failure> {
     let name = || tool.definition().name.clone();
     let Report {
         result,
@@ -504,7 +508,7 @@ fn answer(tool: &ServedTool, accounts: Vec<Account>, report: Report) -> Result<F
             });
         }
     };
-    let violations = tool.output_violations(output.structured());
+    let violations = tool.output_violations(output.structured()).await;
     if !violations.is_empty() {
         return Err(Failure::InvalidOutput {
             tool: name(),

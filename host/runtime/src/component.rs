@@ -117,7 +117,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Interface, InvalidComponent> {
     check_header(bytes)?;
     let invalid = |error: wasmparser::BinaryReaderError| InvalidComponent::Invalid {
         offset: error.offset(),
-        reason: error.message().to_owned(),
+        // It may quote a name from the file, whatever is in it.
+        reason: error.message().replace(char::is_control, " "),
     };
     Validator::new_with_features(WasmFeatures::default())
         .validate_all(bytes)

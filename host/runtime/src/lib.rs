@@ -18,6 +18,7 @@ mod leak;
 mod limits;
 mod loaded;
 mod metrics;
+pub mod schema;
 mod sealing;
 mod session;
 mod spares;

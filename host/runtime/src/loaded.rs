@@ -86,10 +86,28 @@ pub enum LoadError {
     Compile(String),
     #[error("it does not fit the world `holster:plugin/plugin`: {0}")]
     Link(String),
-    #[error("`list-tools` does not answer: {0}")]
+    #[error("`list-tools` does not answer: {}", when_listed(.0))]
     Discover(CallError),
     #[error(transparent)]
     Tools(#[from] InvalidTool),
+}
+
+/// What went wrong in `list-tools`. Its limits are fixed, so that the advice to allow it more would mislead.
+fn when_listed(error: &CallError) -> String {
+    match error {
+        CallError::TimedOut(time) => format!("it may take {} s, and takes longer", time.as_secs()),
+        CallError::OutOfMemory(bytes) => {
+            format!("it may use {} MiB of memory, and needs more", bytes >> 20)
+        }
+        CallError::OutOfTable(elements) => {
+            format!("it may use {elements} table elements, and needs more")
+        }
+        CallError::OutputTooLarge(bytes) => {
+            format!("it may give {} MiB, and gives more", bytes >> 20)
+        }
+        CallError::TooManyHostCalls(_) => "it may not ask for accounts".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 impl Runtime {
@@ -180,7 +198,7 @@ impl Runtime {
         let tools = discover(self, pre, state)
             .await
             .map_err(LoadError::Discover)?;
-        Ok(ToolDefinition::from_guest(tools)?)
+        Ok(blocking(move || ToolDefinition::from_guest(tools)).await?)
     }
 
     async fn load_cached(&self, hash: ComponentHash) -> Option<Arc<LoadedComponent>> {

@@ -1,12 +1,14 @@
 //! Tools and their answers, checked: what a component says of itself is untrusted until it is one of these types.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use holster_types::{InvalidName, ProviderId, Requirement, Scopes, ToolName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bindings::wit_tool as wit;
+use crate::schema;
 
 /// One callable function, as agents see it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +83,8 @@ pub enum InvalidTool {
         part: &'static str,
         error: String,
     },
+    #[error("its schemas refer to parts of themselves too often: to compile them takes too long")]
+    Intricate,
     #[error("tool `{tool}`, requirement {position}: {error}")]
     Provider {
         tool: ToolName,
@@ -105,10 +109,17 @@ const DESCRIPTION_BYTES: usize = 8 << 10;
 const TITLE_BYTES: usize = 512;
 const SCHEMA_BYTES: usize = 64 << 10;
 const SCOPE_BYTES: usize = 256;
+/// How long all schemas of a component may take to compile.
+const SCHEMA_TIME: Duration = Duration::from_secs(2);
 
 impl ToolDefinition {
-    /// Checks what `list-tools` gave.
+    /// Checks what `list-tools` gave. May take some time.
     pub(crate) fn from_guest(tools: Vec<wit::ToolDefinition>) -> Result<Vec<Self>, InvalidTool> {
+        schema::within(SCHEMA_TIME, || Self::all_from_guest(tools))
+            .unwrap_or(Err(InvalidTool::Intricate))
+    }
+
+    fn all_from_guest(tools: Vec<wit::ToolDefinition>) -> Result<Vec<Self>, InvalidTool> {
         match tools.len() {
             0 => return Err(InvalidTool::None),
             1..=256 => {}
@@ -197,7 +208,7 @@ fn object_schema(tool: &ToolName, part: &'static str, text: &str) -> Result<Valu
             part,
         });
     }
-    match jsonschema::draft202012::new(&schema) {
+    match schema::compile(&schema) {
         Ok(_) => Ok(schema),
         Err(error) => Err(InvalidTool::Schema {
             tool: tool.clone(),

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use holster_tests::figures::{machine, time, verdict};
 
 use crate::sampling::{Figures, compare};
 use crate::sides::Guest;
@@ -102,36 +102,4 @@ fn cells(figures: &Figures) -> String {
         time(*median),
         time(*p99)
     )
-}
-
-fn verdict(kept: bool) -> &'static str {
-    if kept { "✓" } else { "✗" }
-}
-
-/// Two or three digits, in the unit that they are read in.
-fn time(time: Duration) -> String {
-    let micros = time.as_secs_f64() * 1e6;
-    match micros {
-        ..1e3 => format!("{micros:.0} µs"),
-        ..1e4 => format!("{:.2} ms", micros / 1e3),
-        ..1e6 => format!("{:.0} ms", micros / 1e3),
-        _ => format!("{:.1} s", micros / 1e6),
-    }
-}
-
-/// When, and on how large a machine.
-fn machine() -> Result<String> {
-    let date = Command::new("date").arg("+%F").output()?;
-    let memory = std::fs::read_to_string("/proc/meminfo")?;
-    let kib: f64 = memory
-        .split_whitespace()
-        .nth(1)
-        .context("the kernel tells the size of the memory")?
-        .parse()?;
-    Ok(format!(
-        "Measured on {}, {} cores, {:.0} GiB of memory.",
-        String::from_utf8_lossy(&date.stdout).trim(),
-        std::thread::available_parallelism()?,
-        kib / f64::from(1 << 20)
-    ))
 }

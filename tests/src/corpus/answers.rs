@@ -257,5 +257,12 @@ fn structured() -> Vec<Case> {
                 (0..200_000).map(|n| format!("{n},")).collect::<String>()
             ),
         ),
+        structured_as(
+            "json_that_doubles",
+            "answers with JSON that is 60 deep, for a schema that looks at every level twice",
+            Fail("invalid_output", "too intricate"),
+            r##"{"type":"object","anyOf":[{"properties":{"a":{"$ref":"#"}},"required":["b"]},{"properties":{"a":{"$ref":"#"}},"required":["c"]}]}"##,
+            &format!("{}{{}}{}", "{\"a\":".repeat(60), "}".repeat(60)),
+        ),
     ]
 }

@@ -17,7 +17,7 @@ pub struct Case {
 }
 
 /// What must come of a case. The texts are what the reason has to contain.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum Must {
     /// The file is reported and not served.
     BeRefused(&'static str),
@@ -89,9 +89,18 @@ impl Case {
 }
 
 impl Case {
-    /// The name of its file in a plugin directory.
-    pub(super) fn file(&self) -> String {
-        format!("{}.wasm", self.name)
+    /// The name of the component that one of its copies is.
+    pub(super) fn component(&self, copy: usize) -> String {
+        match copy {
+            0 => self.name.to_owned(),
+            // What comes after the first by name leaves the tool to it.
+            copy => format!("{}-{copy}", self.name),
+        }
+    }
+
+    /// The file of that component in a plugin directory.
+    pub(super) fn file(&self, copy: usize) -> String {
+        format!("{}.wasm", self.component(copy))
     }
 }
 

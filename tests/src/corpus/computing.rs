@@ -50,7 +50,7 @@ fn for_ever() -> Vec<Case> {
         Case::call(
             "spin_at_the_start",
             "loops for ever when it is instantiated",
-            BeRefused("did not answer within its 5 s"),
+            BeRefused("it may take 5 s, and takes longer"),
             "(func $begin (loop (br 0)))
 
              (start $begin)",
@@ -58,13 +58,13 @@ fn for_ever() -> Vec<Case> {
         Case::call(
             "spin_when_listed",
             "loops for ever when its tools are listed",
-            BeRefused("did not answer within its 5 s"),
+            BeRefused("it may take 5 s, and takes longer"),
             "(func $list_tools (type $lists) (loop (br 0)) (unreachable))",
         ),
         Case::call(
             "spin_after_the_list",
             "loops for ever once the list of its tools was read",
-            BeRefused("did not answer within its 5 s"),
+            BeRefused("it may take 5 s, and takes longer"),
             "(func $tools_were_read (type $clears) (loop (br 0)))",
         ),
     ]

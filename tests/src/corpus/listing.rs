@@ -122,7 +122,6 @@ fn schemas() -> Vec<Case> {
         r##"{{"type":"object","$ref":"#/$defs/s0","$defs":{{{},"s40":{{}}}}}}"##,
         (0..40).map(next).collect::<Vec<_>>().join(",")
     );
-    let _ = doubling;
     vec![
         schema(
             "schema_in_words",
@@ -168,6 +167,27 @@ fn schemas() -> Vec<Case> {
             "has a schema that is itself, and nothing else",
             Answer("done"),
             r##"{"type":"object","$ref":"#"}"##,
+        ),
+        schema(
+            "schema_that_doubles",
+            "has a schema that refers twice to the next one, 40 times",
+            Fail("invalid_arguments", "too intricate"),
+            &doubling,
+        ),
+        schema(
+            "schema_that_doubles_for_the_rest",
+            "has a schema that refers twice to the next one, 40 times, and asks what that leaves over",
+            BeRefused("too often"),
+            &doubling.replacen('{', r#"{"unevaluatedProperties":false,"#, 1),
+        ),
+        schema(
+            "schema_of_thousands",
+            "has a schema that says 2,000 times what a text may be",
+            Answer("done"),
+            &format!(
+                r#"{{"type":"object","properties":{{"text":{{"allOf":[{}{{}}]}}}}}}"#,
+                r#"{"pattern":"^(a|aa)*!"},"#.repeat(2_000)
+            ),
         ),
         schema(
             "pattern_that_backtracks",

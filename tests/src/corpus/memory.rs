@@ -50,7 +50,7 @@ fn too_much() -> Vec<Case> {
         Case::call(
             "begin_with_200_mib",
             "is made with a memory of 200 MiB",
-            BeRefused("more than its 128 MiB of memory"),
+            BeRefused("it may use 128 MiB of memory, and needs more"),
             "(memory $memory (export \"memory\") 3200)",
         ),
         Case::call(

@@ -81,7 +81,7 @@ impl Work {
     fn tasks(self) -> usize {
         match self {
             Self::Computes => 1,
-            Self::Asks => 4,
+            Self::Asks => 8,
         }
     }
 

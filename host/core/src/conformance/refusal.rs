@@ -180,6 +180,12 @@ fn tool(invalid: &InvalidTool) -> Finding {
             message,
             "correct the keyword that the message names; JSON Schema 2020-12 defines what it may hold",
         ),
+        InvalidTool::Intricate => error(
+            Rule::Schemas,
+            Place::ListTools,
+            message,
+            "write out what is referred to from many places, or leave some of it out",
+        ),
         InvalidTool::Provider { tool, position, .. } => error(
             Rule::Requirements,
             part(tool, &format!("requirement {position}")),

@@ -1,0 +1,39 @@
+//! How the benches write what they measured.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Whether a bar was kept.
+pub fn verdict(kept: bool) -> &'static str {
+    if kept { "✓" } else { "✗" }
+}
+
+/// Two or three digits, in the unit that they are read in.
+pub fn time(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1e6;
+    match micros {
+        ..1e3 => format!("{micros:.0} µs"),
+        ..1e4 => format!("{:.2} ms", micros / 1e3),
+        ..1e6 => format!("{:.0} ms", micros / 1e3),
+        _ => format!("{:.1} s", micros / 1e6),
+    }
+}
+
+/// When, and on how large a machine.
+pub fn machine() -> Result<String> {
+    let date = Command::new("date").arg("+%F").output()?;
+    let memory = std::fs::read_to_string("/proc/meminfo")?;
+    let kib: f64 = memory
+        .split_whitespace()
+        .nth(1)
+        .context("the kernel tells the size of the memory")?
+        .parse()?;
+    Ok(format!(
+        "Measured on {}, {} cores, {:.0} GiB of memory.",
+        String::from_utf8_lossy(&date.stdout).trim(),
+        std::thread::available_parallelism()?,
+        kib / f64::from(1 << 20)
+    ))
+}
