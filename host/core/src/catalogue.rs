@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use holster_runtime::{LoadedComponent, Progress, Runtime, ToolDefinition};
+use holster_runtime::{
+    COMPONENT_BYTES, InvalidComponent, LoadedComponent, Progress, Runtime, ToolDefinition,
+};
 use holster_types::{ComponentHash, ComponentName, Requirement, ToolName};
 use serde::Serialize;
 use serde_json::Value;
@@ -390,6 +392,9 @@ impl Catalogue {
     /// without its code.
     fn look_at(&self, seen: &CatalogueView, name: &ComponentName, path: &Path) -> Component {
         let runtime = &self.shared.runtime;
+        if let Some(reason) = too_large(path) {
+            return refused(None, path, reason);
+        }
         let hash = match runtime.cache().hash_of(path) {
             Ok(hash) => hash,
             Err(error) => return refused(None, path, format!("cannot be read: {error}")),
@@ -452,6 +457,13 @@ impl Catalogue {
         self.shared.view.rcu(|view| change(view));
         self.shared.changed.send_replace(());
     }
+}
+
+/// Why a file is not even read, if it is not.
+fn too_large(path: &Path) -> Option<String> {
+    // What cannot be looked at is told by who reads it.
+    let size = usize::try_from(std::fs::metadata(path).ok()?.len()).unwrap_or(usize::MAX);
+    (size > COMPONENT_BYTES).then(|| InvalidComponent::TooLarge { size }.to_string())
 }
 
 fn served(

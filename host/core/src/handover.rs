@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -41,10 +42,11 @@ impl Default for Handover {
 
 impl Handover {
     /// Runs a call, on `runtime` unless it comes alone and is short. Dropping the future ends the call.
-    pub(crate) async fn run<F>(&self, runtime: &Handle, call: F) -> Result<F::Output, CallLost>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        call: BoxFuture<'static, T>,
+    ) -> Result<T, CallLost> {
         let _underway = Underway::begin(&self.underway);
         // Whatever the front has read together with this is counted afterwards.
         tokio::task::yield_now().await;
@@ -118,8 +120,8 @@ mod tests {
         runtime.unwrap().block_on(served)
     }
 
-    async fn where_it_runs() -> ThreadId {
-        std::thread::current().id()
+    fn where_it_runs() -> BoxFuture<'static, ThreadId> {
+        async { std::thread::current().id() }.boxed()
     }
 
     #[test]
@@ -136,7 +138,7 @@ mod tests {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             where_it_runs().await
         };
-        let ran = front(Handover::default().run(guests.handle(), waiting));
+        let ran = front(Handover::default().run(guests.handle(), waiting.boxed()));
         assert_ne!(ran.unwrap(), std::thread::current().id());
     }
 
@@ -173,13 +175,13 @@ mod tests {
         let handover = Handover::default();
         front(async {
             let broken = async { panic!("on the front's thread") };
-            let lost: Result<(), _> = handover.run(guests.handle(), broken).await;
+            let lost: Result<(), _> = handover.run(guests.handle(), broken.boxed()).await;
             lost.unwrap_err();
             let late = async {
                 tokio::task::yield_now().await;
                 panic!("on a guest's thread")
             };
-            let lost: Result<(), _> = handover.run(guests.handle(), late).await;
+            let lost: Result<(), _> = handover.run(guests.handle(), late.boxed()).await;
             lost.unwrap_err();
             handover
                 .run(guests.handle(), where_it_runs())

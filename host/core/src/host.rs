@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use holster_audit::{CalledComponent, Event};
 use holster_broker::{Broker, BrokerSettings, Owner, Unmet, Users};
 use holster_runtime::{
@@ -277,7 +278,8 @@ impl Host {
     ) -> Result<Outcome, CallLost> {
         let host = Arc::clone(self);
         let call = async move { host.call(call).await };
-        self.handover.run(runtime, call.in_current_span()).await
+        let call = call.in_current_span().boxed();
+        self.handover.run(runtime, call).await
     }
 
     async fn answer_to(

@@ -209,6 +209,7 @@ impl Runtime {
             .await;
         instance.store.data_mut().session = session;
         let made = instance.plugin.take();
+        let running = self.engine.clock.run();
         let answer = within(&mut instance.store, limits, async |store| {
             let plugin = match made {
                 Some(made) => made,
@@ -220,6 +221,7 @@ impl Runtime {
                 .await
         })
         .await;
+        drop(running);
         self.clear_away(component, sandbox, instance);
         let answer = checked(answer, &watch, limits.output_bytes);
         // However the guest ended, nothing of it counts once it had a secret that it was not given.
@@ -264,7 +266,7 @@ impl Runtime {
             let before = spare.store.data();
             let state = CallState::taking_over(before, tool, watch, sandbox, &self.egress, visits);
             *spare.store.data_mut() = state;
-            limit(&mut spare.store, &sandbox.limits);
+            self.limit(&mut spare.store, &sandbox.limits);
             return Instance {
                 store: spare.store,
                 plugin: Some(spare.plugin),
@@ -283,21 +285,20 @@ impl Runtime {
     pub(crate) fn store(&self, state: CallState, limits: &Limits) -> Store<CallState> {
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
-        limit(&mut store, limits);
+        self.limit(&mut store, limits);
         store
     }
-}
 
-/// Begins a call in a store.
-fn limit(store: &mut Store<CallState>, limits: &Limits) {
-    store.epoch_deadline_async_yield_and_update(1);
-    store.set_epoch_deadline(1);
-    // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
-    store.set_hostcall_fuel(
-        usize::try_from(limits.output_bytes)
-            .unwrap_or(usize::MAX)
-            .saturating_add(1 << 20),
-    );
+    /// Begins a call in a store.
+    fn limit(&self, store: &mut Store<CallState>, limits: &Limits) {
+        self.engine.clock.preempt(store);
+        // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
+        store.set_hostcall_fuel(
+            usize::try_from(limits.output_bytes)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1 << 20),
+        );
+    }
 }
 
 /// What the guest answered, as what it may be. A secret in it is reported to `watch`.
@@ -329,6 +330,7 @@ pub(crate) async fn discover(
     state: CallState,
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let _place = runtime.place().await;
+    let _running = runtime.engine.clock.run();
     let mut store = runtime.store(state, &Limits::DISCOVERY);
     within(&mut store, &Limits::DISCOVERY, async |store| {
         let plugin = pre.instantiate_async(&mut *store).await?;

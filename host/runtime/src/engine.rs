@@ -1,22 +1,17 @@
 //! The engine: one for a process, tuned for many short calls in fresh instances.
-//!
-//! Guests are preempted by epochs: a ticker thread advances the epoch, and a guest that sees it yields to tokio.
-//! So a guest that spins shares the machine, and its deadline can end it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::spares::SPARES;
 use crate::state::CallState;
 
-/// How often a running guest yields.
-const EPOCH: Duration = Duration::from_millis(5);
 /// Stack of a guest. CPython needs about half of it for its own recursion limit.
 const WASM_STACK_BYTES: usize = 1 << 20;
 /// Stack of a call: the guest's and the host functions'.
@@ -58,13 +53,13 @@ pub enum RuntimeError {
     },
 }
 
-/// The engine with what belongs to it: host functions, slots for calls, the ticker.
+/// The engine with what belongs to it: host functions, slots for calls, the clock.
 pub(crate) struct Engine {
     wasmtime: wasmtime::Engine,
     linker: Linker<CallState>,
     /// How many calls may run at the same time.
     calls: usize,
-    processors: usize,
+    cores: usize,
     /// One permit for each call that may run at the same time.
     pub(crate) slots: Arc<Semaphore>,
     /// One permit for each instance that may wait for a call.
@@ -74,6 +69,7 @@ pub(crate) struct Engine {
     pub(crate) questions: Arc<Semaphore>,
     /// One permit for each component that may be compiled at the same time.
     pub(crate) compilers: Arc<Semaphore>,
+    pub(crate) clock: Clock,
 }
 
 impl Engine {
@@ -90,24 +86,26 @@ impl Engine {
         }
         .map_err(failed)?;
         let linker = crate::state::linker(&wasmtime).map_err(failed)?;
-        tick(&wasmtime)?;
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let clock = Clock::start(&wasmtime, cores)
+            .map_err(|error| RuntimeError::Engine(format!("no thread for its clock: {error}")))?;
         let calls = calls as usize;
         Ok(Self {
             wasmtime,
             linker,
             calls,
-            processors,
+            cores,
             slots: Arc::new(Semaphore::new(calls)),
             spare_slots: Arc::new(Semaphore::new(SPARES as usize)),
             questions: Arc::new(Semaphore::new((calls / 4).max(1))),
-            compilers: Arc::new(Semaphore::new(processors)),
+            compilers: Arc::new(Semaphore::new(cores)),
+            clock,
         })
     }
 
-    /// Whether more calls run than there are processors. What is put off then is not done any sooner, and takes memory.
+    /// Whether more calls run than there are cores. What is put off then is not done any sooner, and takes memory.
     pub(crate) fn is_busy(&self) -> bool {
-        self.calls - self.slots.available_permits() > self.processors
+        self.calls - self.slots.available_permits() > self.cores
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -159,20 +157,4 @@ fn pooling(calls: u32) -> PoolingAllocationConfig {
         pooling.pagemap_scan(Enabled::Yes);
     }
     pooling
-}
-
-/// Advances the epoch until the engine is gone.
-fn tick(engine: &wasmtime::Engine) -> Result<(), RuntimeError> {
-    let weak = engine.weak();
-    std::thread::Builder::new()
-        .name("holster-epoch".into())
-        .spawn(move || {
-            while let Some(engine) = weak.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(EPOCH);
-            }
-        })
-        .map(drop)
-        .map_err(|error| RuntimeError::Engine(format!("no thread for the epoch ticker: {error}")))
 }

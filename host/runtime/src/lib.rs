@@ -9,6 +9,7 @@
 mod auth;
 mod bindings;
 mod call;
+mod clock;
 mod code_cache;
 mod component;
 mod egress;
@@ -27,7 +28,7 @@ mod tool;
 
 pub use call::{CallContext, CallError, HostVisit, Invocation, Report, Sandbox};
 pub use code_cache::{CacheEntry, CacheError, CacheVerdict, CodeCache};
-pub use component::{Interface, InvalidComponent, WORLD_IMPORTS, inspect};
+pub use component::{COMPONENT_BYTES, Interface, InvalidComponent, WORLD_IMPORTS, inspect};
 pub use engine::{EngineSettings, RuntimeError};
 pub use leak::{Leak, LeakPlace};
 pub use limits::{LimitError, Limits};

@@ -207,6 +207,7 @@ impl Runtime {
         let name = component.hash().short();
         let state = CallState::new(&name, &nobody, &sandbox, &self.egress, Arc::clone(&visits));
         let mut store = self.store(state, &sandbox.limits);
+        let _running = self.engine.clock.run();
         let start = Instant::now();
         let made = tokio::time::timeout(
             Limits::DISCOVERY.time,

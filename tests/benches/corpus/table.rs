@@ -22,12 +22,12 @@ Made by `cargo bench -p holster-tests --bench corpus -- --table host/docs/hostil
 What [the adversarial corpus](../../tests/src/corpus.rs) tries against a host, what must come of it (the test `corpus` asserts that),
 what came of it, and what two tools felt of it that were called all the while, in the same process, with calls on a runtime of
 their own as `holster serve` has them. Four copies of each case were taken in and called at the same time, again and again, for a
-second: a call may take half a second here.
+second: a call may take half a second here. Whoever called a tool, hostile or not, waited 2 ms between two calls.
 
 - **asks**: the tool `fetch` of the parity suite asks an API on the loopback interface, which takes {api} to answer, with an
   account; eight such calls at a time. Quiet, its p99 is {asks}. It must stay within {bar} times that.
 - **computes**: the tool `report` computes for some microseconds; one call at a time. Quiet, its p99 is {computes}. No bar is set for it:
-  a guest yields every 5 ms, so that beside guests that compute on all cores a call waits its turn for that long.
+  beside guests that compute on all cores, a call waits until one of them yields, for longer than it takes itself.
 
 ";
 

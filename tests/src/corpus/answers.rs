@@ -197,7 +197,7 @@ fn structured_as(
         output_schema: Some(schema.as_bytes()),
         ..Tool::called(name)
     };
-    let text: String = json.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    let text = guest::escaped(json.as_bytes());
     let fields = format!(
         "{}
 
@@ -217,6 +217,7 @@ fn structured_as(
 const OBJECT: &str = r#"{"type":"object"}"#;
 
 fn structured() -> Vec<Case> {
+    let items: Vec<_> = (0..200_000).map(|n| (n % 199_999).to_string()).collect();
     let broken = Fail("broken_contract", "not a JSON object");
     vec![
         structured_as(
@@ -252,10 +253,7 @@ fn structured() -> Vec<Case> {
             "answers with 200,000 items that its schema wants compared with each other",
             Fail("invalid_output", ""),
             r#"{"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}}"#,
-            &format!(
-                "{{\"a\":[{}0]}}",
-                (0..200_000).map(|n| format!("{n},")).collect::<String>()
-            ),
+            &format!("{{\"a\":[{}]}}", items.join(",")),
         ),
         structured_as(
             "json_that_doubles",

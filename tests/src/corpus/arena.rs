@@ -12,8 +12,8 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::case::{Case, Happened};
-use super::neighbour::{Neighbour, Work};
-use crate::{Fixture, call, component, with_note};
+use super::neighbour::{Neighbour, PAUSE, Work};
+use crate::{Fixture, call, component};
 
 /// How long the neighbour's API takes to answer: about what an API on the internet takes at best.
 pub const API_TIME: Duration = Duration::from_millis(20);
@@ -102,11 +102,13 @@ impl Arena {
         let end = Instant::now() + time;
         let mut first = None;
         for round in 0.. {
-            for copy in 0..AT_ONCE {
-                // Other bytes each time, so that nothing of it is known.
-                let bytes = with_note(&case.bytes, &format!("{round} {copy}"));
-                self.fixture.plug_in_bytes(&bytes, &case.file(copy));
-            }
+            // Away from the tasks whose calls are timed.
+            tokio::task::block_in_place(|| {
+                for copy in 0..AT_ONCE {
+                    let bytes = case.bytes_of(&format!("{round} {copy}"));
+                    self.fixture.plug_in_bytes(&bytes, &case.file(copy));
+                }
+            });
             self.until(|view| (0..AT_ONCE).all(|copy| self.is_taken_in(view, case, copy)))
                 .await;
             let calls = (0..AT_ONCE).map(|_| self.call_until(end, case));
@@ -129,6 +131,7 @@ impl Arena {
     async fn call_until(&self, end: Instant, case: &Case) -> Happened {
         let first = self.happens(case).await;
         while Instant::now() < end && !matches!(first, Happened::Refused(_)) {
+            tokio::time::sleep(PAUSE).await;
             self.happens(case).await;
         }
         first

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::guest::{self, Tool};
+use crate::with_note;
 
 /// One hostile file.
 pub struct Case {
@@ -86,9 +87,7 @@ impl Case {
             bytes,
         }
     }
-}
 
-impl Case {
     /// The name of the component that one of its copies is.
     pub(super) fn component(&self, copy: usize) -> String {
         match copy {
@@ -96,6 +95,14 @@ impl Case {
             // What comes after the first by name leaves the tool to it.
             copy => format!("{}-{copy}", self.name),
         }
+    }
+
+    /// Other bytes for each note, so that nothing of the component is known. An empty file stays one.
+    pub(super) fn bytes_of(&self, note: &str) -> Vec<u8> {
+        if self.bytes.is_empty() {
+            return Vec::new();
+        }
+        with_note(&self.bytes, note)
     }
 
     /// The file of that component in a plugin directory.

@@ -92,11 +92,18 @@ pub(super) fn listing(tools: &[Tool]) -> String {
             memory.put_text(requirement - TOOLS, provider);
         }
     }
-    let mut field = format!("(data $tools (i32.const {TOOLS}) \"");
-    for byte in memory.bytes {
-        write!(field, "\\{byte:02x}").expect("a string takes all");
-    }
-    field + "\")"
+    format!(
+        "(data $tools (i32.const {TOOLS}) \"{}\")",
+        escaped(&memory.bytes)
+    )
+}
+
+/// Bytes in a text of the guest.
+pub(super) fn escaped(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "\\{byte:02x}").expect("a string takes all");
+        text
+    })
 }
 
 /// The size of a `tool-definition` in the canonical ABI.

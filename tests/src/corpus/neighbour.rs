@@ -11,6 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::{call, report};
 
+/// How long whoever calls a tool again and again waits between two calls.
+pub(super) const PAUSE: Duration = Duration::from_millis(2);
+
 /// What a neighbour does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -61,7 +64,7 @@ impl Neighbour {
                     seen.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .note(took, wrong);
-                    tokio::time::sleep(work.pause()).await;
+                    tokio::time::sleep(PAUSE).await;
                 }
             });
         }
@@ -83,10 +86,6 @@ impl Work {
             Self::Computes => 1,
             Self::Asks => 8,
         }
-    }
-
-    fn pause(self) -> Duration {
-        Duration::from_millis(2)
     }
 
     fn call(self) -> Call {
