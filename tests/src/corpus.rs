@@ -19,6 +19,24 @@ pub use arena::{API_TIME, Arena};
 pub use case::{Case, Happened, Must};
 pub use neighbour::{Neighbour, Seen, Work};
 
+/// A component that does no harm, and says this of its one tool.
+pub fn component_that_lists(
+    name: &[u8],
+    description: &[u8],
+    input_schema: &[u8],
+    output_schema: Option<&[u8]>,
+    provider: Option<&[u8]>,
+) -> Vec<u8> {
+    let tool = guest::Tool {
+        name,
+        description,
+        input_schema,
+        output_schema,
+        provider,
+    };
+    guest::guest(&guest::listing(&[tool]))
+}
+
 /// All of them.
 pub fn cases() -> Vec<Case> {
     [

@@ -8,6 +8,7 @@
 pub mod corpus;
 pub mod figures;
 mod fixture;
+pub mod fuzz;
 mod http_server;
 mod mcp_client;
 

@@ -13,6 +13,8 @@ mod chromium;
 mod fake_provider;
 #[path = "connections/forms.rs"]
 mod forms;
+#[path = "connections/fuzz.rs"]
+mod fuzz;
 #[path = "connections/secrets.rs"]
 mod secrets;
 #[path = "connections/setting.rs"]

@@ -18,6 +18,10 @@ mod conformance;
 mod connecting;
 #[path = "product/engine.rs"]
 mod engine;
+#[path = "product/faults.rs"]
+mod faults;
+#[path = "product/fuzz.rs"]
+mod fuzz;
 #[path = "product/hostile.rs"]
 mod hostile;
 #[path = "product/limits.rs"]

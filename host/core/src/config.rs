@@ -235,7 +235,7 @@ impl Config {
                 .span()
                 .map_or(1, |span| text[..span.start].matches('\n').count() + 1),
             // The message alone: its `Display` would also quote the line, and a secret may stand there by mistake.
-            error: error.message().to_owned(),
+            error: without_texts(error.message()),
         })?;
         config.check(path)?;
         config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
@@ -448,6 +448,18 @@ impl LimitsConfig {
     }
 }
 
+/// The message of a deserialiser, less the text that it quotes where it expected something else.
+fn without_texts(message: &str) -> String {
+    const QUOTED: &str = "string \"";
+    const END: &str = "\", expected";
+    match (message.find(QUOTED), message.rfind(END)) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}a text{}", &message[..start], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -471,6 +483,11 @@ mod tests {
                 ][..],
             ),
             ("\n[engine]\npooling = 3", &["line 3", "expected a boolean"]),
+            // It may be a secret in the wrong place.
+            (
+                "[profiles.work]\ncredentials.github = 'gh\"o_x'",
+                &["line 2", ": invalid type: a text, expected"],
+            ),
             (
                 "[components.x]\nhosts = ['*']",
                 &["line 2", "is not a host pattern", "write `host`"],

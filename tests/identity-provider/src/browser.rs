@@ -44,6 +44,11 @@ impl Browser {
         self.send(Method::POST, url, &headers, form).await
     }
 
+    /// What it sends to this address in the header `Cookie`.
+    pub fn cookies(&self, url: &Url) -> String {
+        self.0.header(url)
+    }
+
     /// Any request. A `Host` among the headers goes before that of the address.
     pub async fn send(
         &mut self,

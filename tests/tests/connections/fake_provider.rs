@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE};
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,6 +30,8 @@ pub(crate) struct FakeProvider {
 struct Shared {
     metadata: Mutex<Value>,
     tokens: Mutex<(StatusCode, Value)>,
+    /// What the token endpoint answers instead: a status, a media type and a body.
+    said: Mutex<Option<(StatusCode, HeaderValue, Bytes)>>,
     received: Mutex<Vec<(String, String)>>,
     held: watch::Sender<bool>,
 }
@@ -50,6 +52,7 @@ impl FakeProvider {
         let shared = Arc::new(Shared {
             metadata: Mutex::new(metadata),
             tokens: Mutex::new((StatusCode::OK, tokens())),
+            said: Mutex::default(),
             received: Mutex::default(),
             held: watch::Sender::new(false),
         });
@@ -93,6 +96,11 @@ impl FakeProvider {
     /// The token endpoint refuses from now on.
     pub(crate) fn refuses(&self, answer: Value) {
         *self.shared.tokens.lock().unwrap() = (StatusCode::BAD_REQUEST, answer);
+    }
+
+    /// The token endpoint says this from now on, whatever it means.
+    pub(crate) fn says(&self, status: StatusCode, media_type: HeaderValue, body: Bytes) {
+        *self.shared.said.lock().unwrap() = Some((status, media_type, body));
     }
 
     /// The token endpoint keeps its answers back, or gives them again.
@@ -157,6 +165,14 @@ async fn answer(
     let body = body.collect().await.map(Collected::to_bytes);
     let form = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
     shared.received.lock().unwrap().push((path.clone(), form));
+    if path == "/token"
+        && let Some((status, media_type, body)) = shared.said.lock().unwrap().clone()
+    {
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        return Ok(response);
+    }
     let (status, answer) = match (head.method, &*path) {
         (Method::GET, "/.well-known/oauth-authorization-server") => {
             (StatusCode::OK, shared.metadata.lock().unwrap().clone())
