@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use holster_core::types::ComponentName;
 use holster_core::{Config, Host, LoadEvent, Runtime, open_runtime};
@@ -106,6 +106,12 @@ impl Fixture {
 
     /// Runs `holster` in the installation, with this on its standard input.
     pub fn holster_with(&self, arguments: &[&str], input: &str) -> Output {
+        let process = self.start(arguments, input);
+        process.wait_with_output().expect("the command ends")
+    }
+
+    /// Starts `holster` in the installation, with this on its standard input.
+    pub fn start(&self, arguments: &[&str], input: &str) -> Child {
         let mut process = self
             .command(arguments)
             .stdin(Stdio::piped())
@@ -117,7 +123,7 @@ impl Fixture {
         // A command that reads no input may have ended already.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
-        process.wait_with_output().expect("the command ends")
+        process
     }
 
     /// `holster` in the installation, ready to be started.

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mutatis::Session;
@@ -83,7 +83,7 @@ impl Fuzz {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(input))) else {
             return;
         };
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora/.found");
+        let folder = repository().join("tests/corpora/.found");
         fs::create_dir_all(&folder).expect("the folder is writable");
         let kept = folder.join(format!("{}-{which}", self.name));
         fs::write(&kept, input).expect("the folder is writable");

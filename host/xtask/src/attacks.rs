@@ -202,8 +202,9 @@ mod tests {
     use super::*;
 
     fn root() -> PathBuf {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        manifest.join("../..").canonicalize().unwrap()
+        // Where cargo runs it: a target folder may have been made in a checkout elsewhere.
+        let manifest = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+        Path::new(&manifest).join("../..").canonicalize().unwrap()
     }
 
     /// The file of a module of a crate or a test target, and its inline modules.

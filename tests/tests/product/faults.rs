@@ -1,7 +1,6 @@
 //! Processes that are killed at whatever they do, and what is left of it.
 
-use std::io::Write as _;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use holster_tests::{Fixture, component, corpus, report_arguments, said, with_note};
@@ -24,17 +23,7 @@ fn killed_after(
     arguments: &[&str],
     input: &str,
 ) -> Option<Output> {
-    let mut process = fixture
-        .command(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("`holster` was built with the tests");
-    let mut stdin = process.stdin.take().expect("it is piped");
-    // It may read none.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
+    let mut process = fixture.start(arguments, input);
     let start = Instant::now();
     while start.elapsed() < time {
         if process.try_wait().expect("it is ours").is_some() {
