@@ -448,13 +448,11 @@ impl LimitsConfig {
     }
 }
 
-/// The message of a deserialiser, less the text that it quotes where it expected something else.
+/// The message of a deserialiser, less the text of the file that it quotes. Names are between other marks.
 fn without_texts(message: &str) -> String {
-    const QUOTED: &str = "string \"";
-    const END: &str = "\", expected";
-    match (message.find(QUOTED), message.rfind(END)) {
+    match (message.find('"'), message.rfind('"')) {
         (Some(start), Some(end)) if start < end => {
-            format!("{}a text{}", &message[..start], &message[end + 1..])
+            format!("{}\"…{}", &message[..start], &message[end..])
         }
         _ => message.to_owned(),
     }
@@ -486,7 +484,11 @@ mod tests {
             // It may be a secret in the wrong place.
             (
                 "[profiles.work]\ncredentials.github = 'gh\"o_x'",
-                &["line 2", ": invalid type: a text, expected"],
+                &["line 2", ": invalid type: string \"…\", expected"],
+            ),
+            (
+                "connect.public_url = 'gho_x'",
+                &["line 1", "relative URL without a base: \"…\""],
             ),
             (
                 "[components.x]\nhosts = ['*']",

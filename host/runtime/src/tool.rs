@@ -213,7 +213,8 @@ fn object_schema(tool: &ToolName, part: &'static str, text: &str) -> Result<Valu
         Err(error) => Err(InvalidTool::Schema {
             tool: tool.clone(),
             part,
-            error: error.to_string(),
+            // It quotes the schema, whatever is in it.
+            error: error.to_string().replace(char::is_control, " "),
         }),
     }
 }
