@@ -5,8 +5,8 @@
 //! order in which they ask: however many compute for long, whoever has little to do does not queue behind all of them.
 //! While no guest runs, the clock stands still.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ pub(crate) struct Clock {
 }
 
 struct Shared {
+    has_ended: AtomicBool,
     /// How many guests run, or could.
     guests: AtomicUsize,
     /// One permit for each guest that may compute on in this epoch.
@@ -43,14 +44,15 @@ impl Clock {
     /// The clock of an engine on a machine with so many cores.
     pub(crate) fn start(engine: &Engine, cores: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
+            has_ended: AtomicBool::new(false),
             guests: AtomicUsize::new(0),
             turns: Arc::new(Semaphore::new(cores)),
             cores,
         });
-        let (weak, engine) = (Arc::downgrade(&shared), engine.clone());
+        let (ticking, engine) = (Arc::clone(&shared), engine.clone());
         let thread = std::thread::Builder::new()
             .name("holster-epoch".into())
-            .spawn(move || tick(&weak, &engine))?;
+            .spawn(move || tick(&ticking, &engine))?;
         Ok(Self {
             shared,
             thread: thread.thread().clone(),
@@ -79,7 +81,7 @@ impl Clock {
 
 impl Drop for Clock {
     fn drop(&mut self) {
-        // It finds nothing left to do.
+        self.shared.has_ended.store(true, Ordering::SeqCst);
         self.thread.unpark();
     }
 }
@@ -104,23 +106,38 @@ async fn next_turn(turns: Arc<Semaphore>, let_on: Arc<Mutex<Instant>>) {
     *let_on.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
 }
 
-/// Advances the epoch, and gives the turns of the next one, until the clock is gone.
-fn tick(clock: &Weak<Shared>, engine: &Engine) {
+/// Advances the epoch, and gives the turns of the next one, until the clock has ended.
+fn tick(clock: &Shared, engine: &Engine) {
     let mut idle = 0;
-    while let Some(shared) = clock.upgrade() {
+    while !clock.has_ended.load(Ordering::SeqCst) {
         // A turn that nobody took is not saved.
-        let taken = shared
-            .cores
-            .saturating_sub(shared.turns.available_permits());
-        shared.turns.add_permits(taken);
+        let taken = clock.cores.saturating_sub(clock.turns.available_permits());
+        clock.turns.add_permits(taken);
         engine.increment_epoch();
-        let guests = shared.guests.load(Ordering::SeqCst);
-        drop(shared);
+        let guests = clock.guests.load(Ordering::SeqCst);
         idle = if guests == 0 { idle + 1 } else { 0 };
         if idle > LINGER {
             // Whoever begins meanwhile has left a token, and this returns at once.
             std::thread::park();
         } else {
+            std::thread::sleep(EPOCH);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_stands_still_ends_with_its_engine() {
+        let clock = Clock::start(&Engine::default(), 1).unwrap();
+        let ticking = Arc::downgrade(&clock.shared);
+        std::thread::sleep(EPOCH * 2 * LINGER);
+        drop(clock);
+        let patience = Instant::now() + Duration::from_secs(30);
+        while ticking.strong_count() > 0 {
+            assert!(Instant::now() < patience, "its thread goes on");
             std::thread::sleep(EPOCH);
         }
     }

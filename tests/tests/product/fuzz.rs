@@ -20,6 +20,12 @@ fn threads() -> Runtime {
     Runtime::new().unwrap()
 }
 
+/// What is said of a file holds nothing but text, and tells of no breakdown of the host.
+fn assert_fit_for_a_terminal(said: &str) {
+    assert!(!said.contains(char::is_control), "{said:?}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
 #[test]
 fn no_text_makes_a_configuration_that_breaks_the_host() {
     Fuzz::corpus("configuration").run(|input| {
@@ -51,9 +57,7 @@ fn no_file_breaks_the_check_of_a_component() {
         assert!(start.elapsed() < LONGEST, "{:?}", start.elapsed());
         assert_eq!(report.hash, Some(ComponentHash::of(input)));
         for finding in &report.findings {
-            let message = &finding.message;
-            assert!(!message.contains(char::is_control), "{message:?}");
-            assert!(!message.contains("panicked"), "{message}");
+            assert_fit_for_a_terminal(&finding.message);
         }
     });
 }
@@ -90,9 +94,7 @@ fn no_words_of_a_component_about_its_tool_break_the_host() {
                 assert!(!tool.description.is_empty());
             }
             Err(error) => {
-                let said = error.to_string();
-                assert!(!said.contains(char::is_control), "{said:?}");
-                assert!(!said.contains("panicked"), "{said}");
+                assert_fit_for_a_terminal(&error.to_string());
             }
         }
     });
