@@ -18,6 +18,7 @@ mod guest_log;
 mod leak;
 mod limits;
 mod loaded;
+mod merge;
 mod metrics;
 pub mod schema;
 mod sealing;

@@ -14,7 +14,7 @@ use crate::leak::LeakWatch;
 use crate::spares::Spares;
 use crate::state::CallState;
 use crate::tool::ToolDefinition;
-use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox};
+use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox, merge};
 
 /// A component in memory, ready to be called.
 pub struct LoadedComponent {
@@ -153,7 +153,9 @@ impl Runtime {
             }
             inspect(&bytes)?;
             let compile = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
-            let component = Component::new(&engine, &bytes).map_err(compile)?;
+            let merged = merge::merged(&bytes);
+            let bytes = merged.as_deref().unwrap_or(&bytes);
+            let component = Component::new(&engine, bytes).map_err(compile)?;
             let code = component.serialize().map_err(compile)?;
             drop(permit);
             Ok((component, code))

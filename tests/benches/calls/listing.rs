@@ -15,13 +15,21 @@ use crate::sides::Guest;
 const KNOWN: usize = 1_000;
 const RUNS: usize = 10;
 /// Holds the code of all of them, and little of an earlier build.
-const CACHE_MIB: usize = 1_500;
+pub(crate) const CACHE_MIB: usize = 1_500;
 
 /// `holster tools --json` with [`KNOWN`] components in the cache.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) median: Duration,
     pub(crate) peak_mib: f64,
+    pub(crate) known: Known,
+}
+
+/// The thousand components, each with one tool of its name, and where their code is.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) components: Vec<PathBuf>,
+    pub(crate) code: PathBuf,
 }
 
 /// `holster tools` with an empty cache, and with the cache that this leaves.
@@ -54,16 +62,16 @@ impl Installation {
     }
 
     /// Leaves files that are the same alone: their times tell the host that it knows them.
-    fn add(&self, name: &str, component: &[u8]) -> Result<()> {
+    fn add(&self, name: &str, component: &[u8]) -> Result<PathBuf> {
         let file = self
             .folder
             .join("plugins")
             .join(name)
             .with_extension("wasm");
-        if fs::read(&file).is_ok_and(|known| known == component) {
-            return Ok(());
+        if !fs::read(&file).is_ok_and(|known| known == component) {
+            fs::write(&file, component).context("the component cannot be written")?;
         }
-        fs::write(file, component).context("the component cannot be written")
+        Ok(file)
     }
 
     fn tools(&self) -> Command {
@@ -109,10 +117,11 @@ impl Installation {
 pub(crate) fn listing() -> Result<Listing> {
     let installation = Installation::at(&crate::folder().join("thousand"))?;
     let original = fs::read(holster_tests::component("text-statistics"))?;
+    let mut components = Vec::new();
     for number in 0..KNOWN {
         let tool = format!("statistics_{number:04}");
         let component = renamed(&original, b"text_statistics", tool.as_bytes());
-        installation.add(&tool, &component)?;
+        components.push(installation.add(&tool, &component)?);
     }
     installation.time()?;
     let (peak_mib, tools) = installation.peak_and_tools()?;
@@ -120,7 +129,17 @@ pub(crate) fn listing() -> Result<Listing> {
     Ok(Listing {
         median: installation.median()?,
         peak_mib,
+        known: Known {
+            components,
+            code: installation.folder.join("code"),
+        },
     })
+}
+
+/// The one tool of a component of [`Known`].
+pub(crate) fn tool_of(component: &Path) -> String {
+    let name = component.file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// All examples and guests there are, and variants of one in Rust to make them ten.

@@ -2,13 +2,16 @@
 //!
 //! The same tool, written in each language, is called by bare wasmtime (the floor) and by [`Host::call`], in turns,
 //! in one process. `cargo bench --workspace --bench calls` times both interactively; with `-- --table FILE` it
-//! writes every figure with its bar into a Markdown table. Needs the components of `cargo xtask components`.
+//! writes every figure with its bar into a Markdown table, and a plot beside it. Needs the components of `cargo xtask components`.
 
 #![forbid(unsafe_code)]
 
 mod floor;
+mod in_flight;
 mod listing;
+mod plot;
 mod sampling;
+mod scale;
 mod sides;
 mod table;
 
@@ -24,6 +27,7 @@ fn main() -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["--table", file, ..] => table::write(&holster_tests::repository().join(file)),
+        ["--in-flight", calls, ..] => in_flight::print_peak(calls.parse()?),
         ["--peak", kind, language, ..] => sampling::print_peak(kind.parse()?, language.parse()?),
         _ => {
             divan::main();

@@ -11,6 +11,9 @@ use crate::sides::{Guest, Kind, Side};
 const PAIRS: usize = 5_000;
 const LONGEST: Duration = Duration::from_secs(10);
 const WARM_UP: usize = 20;
+/// Calls of each side at a moderate load, and the pause before each.
+const PACED: usize = 200;
+const PAUSE: Duration = Duration::from_millis(10);
 /// Turns of a second each, for the calls per second.
 const TURNS: u32 = 4;
 const TASKS: usize = 2;
@@ -19,6 +22,8 @@ const TASKS: usize = 2;
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) median: Duration,
+    /// The median of calls with a pause before each.
+    pub(crate) paced: Duration,
     /// 99 of 100 calls were at least so fast.
     pub(crate) p99: Duration,
     pub(crate) calls_per_second: f64,
@@ -35,20 +40,22 @@ pub(crate) fn compare(guest: Guest) -> Result<[Figures; 2]> {
     ensure!(answers[0] == answers[1], "the sides disagree: {answers:?}");
 
     let [floor_times, host_times] = tokio.block_on(latencies(&sides));
+    let [floor_paced, host_paced] = tokio.block_on(paced(&sides));
     let [floor_calls, host_calls] = tokio.block_on(throughputs(&sides));
     drop(sides);
-    let figures = |kind, mut times: Vec<Duration>, calls_per_second| -> Result<Figures> {
+    let figures = |kind, mut times: Vec<Duration>, paced, calls_per_second| -> Result<Figures> {
         times.sort_unstable();
         Ok(Figures {
             median: times[times.len() / 2],
+            paced: median(paced),
             p99: times[times.len() * 99 / 100],
             calls_per_second,
             peak_mib: peak(kind, guest)?,
         })
     };
     Ok([
-        figures(Kind::Floor, floor_times, floor_calls)?,
-        figures(Kind::Host, host_times, host_calls)?,
+        figures(Kind::Floor, floor_times, floor_paced, floor_calls)?,
+        figures(Kind::Host, host_times, host_paced, host_calls)?,
     ])
 }
 
@@ -64,13 +71,35 @@ async fn latencies(sides: &[Arc<Side>; 2]) -> [Vec<Duration>; 2] {
         // Each side goes first every other time: it may find what the other left in the caches.
         let first = times[0].len() % 2;
         for turn in [first, 1 - first] {
-            let prepared = sides[turn].prepare();
-            let start = Instant::now();
-            sides[turn].answer(prepared).await;
-            times[turn].push(start.elapsed());
+            times[turn].push(timed(&sides[turn]).await);
         }
     }
     times
+}
+
+/// What a load leaves time for, it leaves it here: to clear away, and to make ready.
+async fn paced(sides: &[Arc<Side>; 2]) -> [Vec<Duration>; 2] {
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..PACED {
+        for (times, side) in times.iter_mut().zip(sides) {
+            tokio::time::sleep(PAUSE).await;
+            times.push(timed(side).await);
+        }
+    }
+    times
+}
+
+async fn timed(side: &Side) -> Duration {
+    let prepared = side.prepare();
+    let start = Instant::now();
+    side.answer(prepared).await;
+    start.elapsed()
+}
+
+/// Of an odd or even number of times, the one in the middle or after it.
+pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 async fn throughputs(sides: &[Arc<Side>; 2]) -> [f64; 2] {

@@ -53,8 +53,16 @@ impl Guest {
     /// How many times the floor a call may take.
     pub(crate) fn bar(self) -> f64 {
         match self {
-            Self::Rust => 1.3,
+            Self::Rust => 1.15,
             Self::JavaScript | Self::Python => 1.1,
+        }
+    }
+
+    /// How many times the floor a call may take that has a pause before it. An instance of an interpreter is made meanwhile.
+    pub(crate) fn paced_bar(self) -> Option<f64> {
+        match self {
+            Self::Rust => None,
+            Self::JavaScript | Self::Python => Some(0.5),
         }
     }
 }

@@ -2,13 +2,21 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use holster_tests::figures::{machine, time, verdict};
 
 use crate::sampling::{Figures, compare};
 use crate::sides::Guest;
-use crate::{listing, sampling};
+use crate::{in_flight, listing, plot, sampling, scale};
+
+/// How much longer a call by the host takes than one by the floor.
+pub(crate) struct Ratio {
+    pub(crate) guest: Guest,
+    pub(crate) at_once: f64,
+    pub(crate) paced: f64,
+}
 
 const HEAD: &str = "\
 # Performance
@@ -20,12 +28,34 @@ const CALLS: &str = "
 ## A call
 
 The tool `report` of the parity suite, called by bare wasmtime (the *floor*: the same engine settings, a fresh store and
-instance for every call, no limits, no schemas, no accounts) and by `Host::call`, in turns, in one process. Calls per second are
-those of two tasks on two threads. The peak is that of a process that makes only such calls; the floor's holds what its
-compiler took before, since bare wasmtime has no cache.
+instance for every call, no limits, no schemas, no accounts) and by `Host::call`, in turns, in one process: one call after the
+other, then with a pause of 10 ms before each. Calls per second are those of two tasks on two threads. The peak is that of a process
+that makes only such calls; the floor's holds what its compiler took before, since bare wasmtime has no cache. What is beside it
+over MCP, a peer among it, is in [agents.md](agents.md).
 
-| guest | side | p50 | p99 | calls/s | peak memory | p50 ÷ floor | bar |
-|---|---|---:|---:|---:|---:|---:|---:|
+| guest | side | p50 | p99 | p50 after a pause | calls/s | peak memory |
+|---|---|---:|---:|---:|---:|---:|
+";
+
+const RATIOS: &str = "
+| guest | p50 ÷ floor | bar | after a pause | bar |
+|---|---:|---:|---:|---:|
+";
+
+const SCALE: &str = "
+## Many components, many calls
+
+A call to one of so many components that are served, all alike but for their names, and to all of them in turn:
+
+| components | to one, p50 | to all, p50 | to one ÷ that of 1 |
+|---:|---:|---:|---:|
+";
+
+const IN_FLIGHT: &str = "
+So many calls of a tool that waits, in Rust, each in an instance of its own at the same time, in a process that makes nothing else:
+
+| calls in flight | peak memory | for each call more |
+|---:|---:|---:|
 ";
 
 const STARTS: &str = "
@@ -38,29 +68,77 @@ empty cache and then with the one that this leaves.
 |---|---:|---:|---|
 ";
 
-/// Measures everything and writes the file.
+/// Measures everything, and writes the file with a plot beside it.
 pub(crate) fn write(file: &Path) -> Result<()> {
-    let mut text = format!("{HEAD}\n{}\n{CALLS}", machine()?);
+    let mut text = format!("{HEAD}\n{}\n", machine()?);
+    let plot = file.with_extension("svg");
+    let name = plot.file_name().context("a page has a name")?;
+    writeln!(text, "\n![The figures below]({})", name.to_string_lossy())?;
+    text += CALLS;
+    let mut ratios = Vec::new();
     for guest in Guest::built() {
         eprintln!("{guest}: loading, then about a minute of calls");
         let [floor, host] = compare(guest)?;
         eprintln!("{guest}: {floor:?} for the floor, {host:?} for the host");
-        let ratio = host.median.as_secs_f64() / floor.median.as_secs_f64();
-        let bar = guest.bar();
-        writeln!(text, "| {guest} | floor | {} | 1 | |", cells(&floor))?;
+        writeln!(text, "| {guest} | floor | {}", cells(&floor))?;
+        writeln!(text, "| {guest} | `Host::call` | {}", cells(&host))?;
+        ratios.push(Ratio {
+            guest,
+            at_once: ratio(host.median, floor.median),
+            paced: ratio(host.paced, floor.paced),
+        });
+    }
+    text += RATIOS;
+    for Ratio {
+        guest,
+        at_once,
+        paced,
+    } in &ratios
+    {
+        let paced_bar = guest.paced_bar().map(|bar| at_most(*paced, bar));
         writeln!(
             text,
-            "| {guest} | `Host::call` | {} | {ratio:.2} | ≤ {bar} {} |",
-            cells(&host),
-            verdict(ratio <= bar)
+            "| {guest} | {at_once:.2} | {} | {paced:.2} | {} |",
+            at_most(*at_once, guest.bar()),
+            paced_bar.unwrap_or_default()
         )?;
     }
     eprintln!("a start with 1,000 known components; they are compiled the first time, for minutes");
     let known = listing::listing()?;
-    eprintln!("a start with {known:?}, then one with unknown components");
+    eprintln!("calls to up to 1,000 components");
+    let costs = scale::costs(&known.known)?;
+    text += SCALE;
+    for cost in &costs {
+        let (one, all) = (time(cost.one), time(cost.all));
+        let growth = ratio(cost.one, costs[0].one);
+        writeln!(
+            text,
+            "| {} | {one} | {all} | {growth:.2} |",
+            cost.components
+        )?;
+    }
+    eprintln!("up to 10,000 calls in flight");
+    let peaks = in_flight::peaks()?;
+    text += IN_FLIGHT;
+    for peak in &peaks {
+        let more = (peak.peak_mib - peaks[0].peak_mib) * 1024.0 / f64::from(peak.calls);
+        writeln!(
+            text,
+            "| {} | {:.0} MiB | {more:.0} KiB |",
+            peak.calls, peak.peak_mib
+        )?;
+    }
+    text += &starts(&known)?;
+    print!("{text}");
+    plot::draw(&plot, &ratios, &costs, &peaks)?;
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn starts(known: &listing::Listing) -> Result<String> {
+    eprintln!("starts with unknown components");
     let starts = listing::starts()?;
     let share = 100.0 * starts.second.as_secs_f64() / starts.first.as_secs_f64();
-    text += &STARTS.replace("{components}", &starts.components.to_string());
+    let mut text = STARTS.replace("{components}", &starts.components.to_string());
     for (what, measured, bar, kept) in [
         (
             "1,000 known components",
@@ -85,20 +163,29 @@ pub(crate) fn write(file: &Path) -> Result<()> {
         let verdict = if bar.is_empty() { "" } else { verdict(kept) };
         writeln!(text, "| {what} | {measured} | {bar} | {verdict} |")?;
     }
-    print!("{text}");
-    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+    Ok(text)
+}
+
+fn ratio(time: Duration, of: Duration) -> f64 {
+    time.as_secs_f64() / of.as_secs_f64()
+}
+
+fn at_most(ratio: f64, bar: f64) -> String {
+    format!("≤ {bar} {}", verdict(ratio <= bar))
 }
 
 fn cells(figures: &Figures) -> String {
     let sampling::Figures {
         median,
+        paced,
         p99,
         calls_per_second,
         peak_mib,
     } = figures;
     format!(
-        "{} | {} | {calls_per_second:.0} | {peak_mib:.0} MiB",
+        "{} | {} | {} | {calls_per_second:.0} | {peak_mib:.0} MiB |",
         time(*median),
-        time(*p99)
+        time(*p99),
+        time(*paced)
     )
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
 use super::secret_key::SecretKey;
+use crate::merge;
 use crate::tool::ToolDefinition;
 
 const CODE: &str = "code";
@@ -52,7 +53,8 @@ impl fmt::Display for Key {
     }
 }
 
-/// What code must have in common with an engine to run on it: version, settings, processor.
+/// What code must have in common with an engine to run on it: version, settings, processor, and what was made of the component
+/// before it was compiled.
 pub(super) fn compatibility(engine: &Engine) -> String {
     struct Blake3(blake3::Hasher);
     impl Hasher for Blake3 {
@@ -65,6 +67,7 @@ pub(super) fn compatibility(engine: &Engine) -> String {
     }
     let mut hasher = Blake3(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
+    merge::VERSION.hash(&mut hasher);
     hasher.0.finalize().to_hex().to_string()
 }
 

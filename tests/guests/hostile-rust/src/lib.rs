@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write;
+use std::time::Duration;
 
 use holster_sdk::bindings::wasi::http::types::{Fields, Method, OutgoingRequest, Scheme};
 use holster_sdk::output::{Content, Output};
@@ -14,7 +15,9 @@ use holster_sdk::{Context, ToolError, auth, config, http, tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-holster_sdk::export!(pass_on, follow, forge, plain, ask, query, flood, whisper);
+holster_sdk::export!(
+    pass_on, follow, forge, plain, ask, query, flood, whisper, wait
+);
 
 /// More than one write to a stream takes, and not a multiple of it.
 const FILLER: usize = 4090;
@@ -298,4 +301,14 @@ fn whisper(
         }
     }
     Ok("done".to_owned())
+}
+
+/// Holds its place, and does nothing with it.
+#[tool]
+fn wait(
+    /// For how long.
+    milliseconds: u32,
+) -> String {
+    std::thread::sleep(Duration::from_millis(milliseconds.into()));
+    "waited".to_owned()
 }
