@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from client import Mirror, Server
-from report import duration, machine, processor_seconds, quantile, resident, table, write_section
+from report import duration, machine, own, processor_seconds, quantile, resident, table, write_section
 
 LANGUAGES = {"rust": "Rust", "js": "JavaScript", "python": "Python"}
 # Calls of one turn, and turns of one round.
@@ -45,6 +45,7 @@ class Figures:
     latencies: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
     peaks_after_big: list[float] = field(default_factory=list)
     bigs: list[float] = field(default_factory=list)
     pings: list[float | None] = field(default_factory=list)
@@ -99,6 +100,7 @@ class Bench:
                     figures[host].rates.append(server.rate(CALLS[language] * 2, IN_FLIGHT))
             for host, server in servers.items():
                 figures[host].peaks.append(resident(server.pid, "VmHWM"))
+                figures[host].own.append(own(server.pid))
             for host, server in servers.items():
                 if host != "cat":
                     figures[host].bigs += [server.big(BIG) for _ in range(3)]
@@ -191,13 +193,14 @@ def page(results: dict[str, dict[str, Figures]], rounds: int) -> str:
 
 def calls_table(results: dict[str, dict[str, Figures]]) -> str:
     header = ["guest", "host", "start to first result:", "call p50:", "call p99:"]
-    header += [f"calls/s, {IN_FLIGHT} in flight:", "peak memory:"]
+    header += [f"calls/s, {IN_FLIGHT} in flight:", "peak memory:", "memory of its own:"]
     rows = []
     for language, figures in results.items():
         for host in ("holster", "wassette"):
             of = figures[host]
             times = [statistics.median(of.first_results), of.p50(), of.p99()]
-            row = [*map(duration, times), f"{of.rate():,.0f}", f"{statistics.median(of.peaks):.1f} MiB"]
+            memory = [f"{statistics.median(mib):.1f} MiB" for mib in (of.peaks, of.own)]
+            row = [*map(duration, times), f"{of.rate():,.0f}", *memory]
             rows.append([LANGUAGES[language], host.capitalize() if host == "holster" else host, *row])
         rows.append([LANGUAGES[language], "ratio", *ratios(language, figures)])
     return table(header, rows)
@@ -210,12 +213,14 @@ def ratios(language: str, figures: dict[str, Figures]) -> list[str]:
     p50, p99 = ours.p50() / theirs.p50(), ours.p99() / theirs.p99()
     rate = ours.rate() / theirs.rate()
     peak = statistics.median(ours.peaks) / statistics.median(theirs.peaks)
+    of_its_own = statistics.median(ours.own) / statistics.median(theirs.own)
     return [
         judged(f"{start:.2f} (≤ 1)", start <= 1),
         judged(f"{p50:.3f} (≤ {p50_bar:.2f})", p50 <= p50_bar),
         f"{p99:.3f}",
         judged(f"{rate:.1f} (≥ {rate_bar})", rate >= rate_bar),
         judged(f"{peak:.2f} (≤ 1)", peak <= 1),
+        f"{of_its_own:.2f}",
     ]
 
 
@@ -265,7 +270,9 @@ def notes(results: dict[str, dict[str, Figures]]) -> str:
         f"times. A first call is one that comes with `initialize`, before any answer; wassette refuses it while it loads, and its "
         f"time to the first result contains the calls that are made anew. After `notifications/cancelled` for all guests that spin, "
         f"Holster computed for {duration(idle)} in the second that followed. A {BIG >> 20} MiB result of wassette goes over "
-        f"the pipe twice, as text and as structured content. Both hosts start with their components compiled before."
+        f"the pipe twice, as text and as structured content. Peak memory counts pages of files, of the programs and of compiled "
+        f"components, which the system can take back, and those that several instances share once for each; what is left without "
+        f"files, at the end of the calls, is a process's own. Both hosts start with their components compiled before."
     )
 
 

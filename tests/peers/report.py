@@ -55,6 +55,12 @@ def resident(pid: int, field: str) -> float:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith(field))
 
 
+def own(pid: int) -> float:
+    """What of a process's memory no file holds, in MiB."""
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        return next(int(line.split()[1]) / 1024 for line in rollup if line.startswith("Anonymous"))
+
+
 def processor_seconds(pid: int) -> float:
     """What a process has computed."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

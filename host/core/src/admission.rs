@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use holster_runtime::schema;
+use holster_runtime::{in_background, schema};
 use serde_json::Value;
 
 /// How many violations an error lists.
@@ -32,11 +32,7 @@ impl Validator {
         }
         let (validator, owned, value) = (self.clone(), schema.clone(), value.clone());
         let check = move || schema::within(AT_LENGTH, || validator.check(&owned, &value));
-        let checked = match tokio::task::spawn_blocking(check).await {
-            Ok(checked) => checked,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
-        checked.unwrap_or_else(|_| {
+        in_background(check).await.unwrap_or_else(|_| {
             let most = AT_LENGTH.as_secs();
             vec![format!(
                 "to check that takes longer than {most} s; the schema is too intricate"

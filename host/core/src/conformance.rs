@@ -15,7 +15,9 @@ use std::io;
 use std::path::Path;
 
 use holster_broker::Providers;
-use holster_runtime::{Interface, InvalidComponent, LoadError, LoadedComponent, Runtime, inspect};
+use holster_runtime::{
+    Interface, InvalidComponent, LoadError, LoadedComponent, Runtime, in_background, inspect,
+};
 use holster_types::{ComponentHash, ComponentName};
 
 pub use self::finding::{FileReport, Finding, Place, Severity, passed};
@@ -71,8 +73,7 @@ impl<'a> Checker<'a> {
         hash: ComponentHash,
         bytes: Vec<u8>,
     ) -> Result<(Interface, std::sync::Arc<LoadedComponent>), LoadError> {
-        let inspected = tokio::task::spawn_blocking(move || (inspect(&bytes), bytes)).await;
-        let (interface, bytes) = inspected.map_err(|error| LoadError::Read(error.into()))?;
+        let (interface, bytes) = in_background(move || (inspect(&bytes), bytes)).await;
         let interface = interface?;
         let component = self.runtime.load(hash, || Ok(bytes), |_| {}).await?;
         Ok((interface, component))

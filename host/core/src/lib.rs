@@ -28,6 +28,7 @@ pub use config::{Config, ConfigError};
 pub use content::content_to_json;
 pub use history::{CallEnd, CallRecord, History};
 pub use host::{Host, HostError, open_broker, open_runtime};
+pub use observed::GoOn;
 pub use policy::{Approved, PolicyError, Standing};
 
 pub use holster_audit as audit;

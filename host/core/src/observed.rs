@@ -19,6 +19,10 @@ use tracing::{Instrument as _, Span, info_span};
 use crate::call::{Call, Outcome};
 use crate::metrics::Metrics;
 
+/// Makes a span go on with the trace that a client names in these headers, if it names one (W3C Trace Context). Who collects
+/// traces decides.
+pub type GoOn = fn(&Span, &http::HeaderMap);
+
 /// A step of a call. The egress is within `Run`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {

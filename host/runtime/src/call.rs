@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use holster_types::{ComponentHash, Grant, HostRule, ProfileName, ProviderId, ThreadId, ToolName};
@@ -11,6 +12,7 @@ use wasmtime::{Store, Trap};
 use crate::Runtime;
 use crate::auth::TooManyHostCalls;
 use crate::bindings::{Plugin, PluginPre, wit_tool};
+use crate::clock::Pace;
 use crate::egress::Visits;
 use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
@@ -210,7 +212,8 @@ impl Runtime {
         instance.store.data_mut().session = session;
         let made = instance.plugin.take();
         let running = self.engine.clock.run();
-        let answer = within(&mut instance.store, limits, async |store| {
+        let pace = Arc::clone(&instance.pace);
+        let answer = within(&mut instance.store, &pace, limits, async |store| {
             let plugin = match made {
                 Some(made) => made,
                 None => component.instantiate(&mut *store).await?,
@@ -237,6 +240,7 @@ pub(crate) struct Instance {
     store: Store<CallState>,
     /// Made by the call itself where it is not there yet.
     plugin: Option<Plugin>,
+    pace: Arc<Pace>,
     /// That of the call, and that of an instance which waited for it. They come last: a place is free only once nothing
     /// is in it.
     _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
@@ -261,43 +265,57 @@ impl Runtime {
         visits: Arc<Visits>,
         place: OwnedSemaphorePermit,
     ) -> Instance {
+        let computes = component.computes(tool);
         let tool = tool.as_str();
         if let Some(mut spare) = component.spares.take(sandbox).await {
             let before = spare.store.data();
             let state = CallState::taking_over(before, tool, watch, sandbox, &self.egress, visits);
             *spare.store.data_mut() = state;
-            self.limit(&mut spare.store, &sandbox.limits);
+            let pace = self.limit(&mut spare.store, &computes, &sandbox.limits);
             return Instance {
                 store: spare.store,
                 plugin: Some(spare.plugin),
+                pace,
                 _places: (place, Some(spare.place)),
             };
         }
         let state = CallState::new(tool, watch, sandbox, &self.egress, visits);
+        let (store, pace) = self.store(state, &computes, &sandbox.limits);
         Instance {
-            store: self.store(state, &sandbox.limits),
+            store,
             plugin: None,
+            pace,
             _places: (place, None),
         }
     }
 
     /// A store for one call.
-    pub(crate) fn store(&self, state: CallState, limits: &Limits) -> Store<CallState> {
+    pub(crate) fn store(
+        &self,
+        state: CallState,
+        computes: &Arc<AtomicBool>,
+        limits: &Limits,
+    ) -> (Store<CallState>, Arc<Pace>) {
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
-        self.limit(&mut store, limits);
-        store
+        let pace = self.limit(&mut store, computes, limits);
+        (store, pace)
     }
 
     /// Begins a call in a store.
-    fn limit(&self, store: &mut Store<CallState>, limits: &Limits) {
-        self.engine.clock.preempt(store);
+    fn limit(
+        &self,
+        store: &mut Store<CallState>,
+        computes: &Arc<AtomicBool>,
+        limits: &Limits,
+    ) -> Arc<Pace> {
         // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
         store.set_hostcall_fuel(
             usize::try_from(limits.output_bytes)
                 .unwrap_or(usize::MAX)
                 .saturating_add(1 << 20),
         );
+        self.engine.clock.preempt(store, computes)
     }
 }
 
@@ -331,8 +349,8 @@ pub(crate) async fn discover(
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let _place = runtime.place().await;
     let _running = runtime.engine.clock.run();
-    let mut store = runtime.store(state, &Limits::DISCOVERY);
-    within(&mut store, &Limits::DISCOVERY, async |store| {
+    let (mut store, pace) = runtime.store(state, &Arc::default(), &Limits::DISCOVERY);
+    within(&mut store, &pace, &Limits::DISCOVERY, async |store| {
         let plugin = pre.instantiate_async(&mut *store).await?;
         plugin.holster_plugin_tool().call_list_tools(store).await
     })
@@ -342,11 +360,12 @@ pub(crate) async fn discover(
 /// Runs guest code in a store, until it ends or its time is over.
 async fn within<T>(
     store: &mut Store<CallState>,
+    pace: &Pace,
     limits: &Limits,
     guest: impl AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
     let clock = store.data().session.as_ref().map(CallSession::clock);
-    let guest = guest(store);
+    let guest = pace.keep(guest(store));
     let ended = match clock {
         None => tokio::time::timeout(limits.time, guest).await.ok(),
         Some(clock) => tokio::select! {

@@ -1,23 +1,25 @@
 //! The engine's clock: when a guest that computes lets others go first.
 //!
 //! A thread advances the epoch, and a guest that sees this yields to tokio. So a guest that spins shares the machine, and its
-//! deadline can end it. Each epoch gives as many turns as there are cores to guests that have computed for a whole one, in the
-//! order in which they ask: however many compute for long, whoever has little to do does not queue behind all of them.
-//! While no guest runs, the clock stands still.
+//! deadline can end it. Who has computed for a whole epoch needs a turn to compute on, and there are as many as cores: however
+//! many guests compute for long, even in instructions that nothing interrupts, threads are left for those that have little to
+//! do. While no guest runs, the clock stands still.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::state::CallState;
 
 /// How long an epoch is.
 const EPOCH: Duration = Duration::from_millis(1);
-/// A guest yields for the first time after one whole epoch: most calls are over then.
+/// A guest yields for the first time after one whole epoch: most calls are over then, and a tool whose calls are is not
+/// taken for one that computes.
 const FIRST: u64 = 2;
 /// A guest that was let on longer ago than this has waited for the host since, rather than computed.
 const WAITED: Duration = Duration::from_millis(5);
@@ -34,10 +36,8 @@ struct Shared {
     has_ended: AtomicBool,
     /// How many guests run, or could.
     guests: AtomicUsize,
-    /// One permit for each guest that may compute on in this epoch.
+    /// One permit for each guest that may compute for long at the same time.
     turns: Arc<Semaphore>,
-    /// How many turns an epoch has.
-    cores: usize,
 }
 
 impl Clock {
@@ -47,7 +47,6 @@ impl Clock {
             has_ended: AtomicBool::new(false),
             guests: AtomicUsize::new(0),
             turns: Arc::new(Semaphore::new(cores)),
-            cores,
         });
         let (ticking, engine) = (Arc::clone(&shared), engine.clone());
         let thread = std::thread::Builder::new()
@@ -67,15 +66,95 @@ impl Clock {
         Running(Arc::clone(&self.shared))
     }
 
-    /// Has the guest of a store, which begins now, yield at the end of every epoch.
-    pub(crate) fn preempt(&self, store: &mut Store<CallState>) {
-        let turns = Arc::clone(&self.shared.turns);
-        let let_on = Arc::new(Mutex::new(Instant::now()));
+    /// Has the guest of a store, which begins now, yield at the end of every epoch. `computes` is whether the guest
+    /// before, in a call of the same tool, did so for long.
+    pub(crate) fn preempt(
+        &self,
+        store: &mut Store<CallState>,
+        computes: &Arc<AtomicBool>,
+    ) -> Arc<Pace> {
+        let pace = Arc::new(Pace {
+            turns: Arc::clone(&self.shared.turns),
+            computes: Arc::clone(computes),
+            stand: Mutex::new(Stand {
+                turn: None,
+                let_on: Instant::now(),
+                took_turns: false,
+            }),
+        });
+        let yielding = Arc::clone(&pace);
         store.epoch_deadline_callback(move |_| {
-            let turn = next_turn(Arc::clone(&turns), Arc::clone(&let_on));
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(turn)))
+            let pace = Arc::clone(&yielding);
+            let let_on = Box::pin(async move { pace.next_turn().await });
+            Ok(UpdateDeadline::YieldCustom(1, let_on))
         });
         store.set_epoch_deadline(FIRST);
+        pace
+    }
+}
+
+/// How one guest goes on.
+pub(crate) struct Pace {
+    turns: Arc<Semaphore>,
+    computes: Arc<AtomicBool>,
+    stand: Mutex<Stand>,
+}
+
+struct Stand {
+    /// Held while the guest computes by it.
+    turn: Option<OwnedSemaphorePermit>,
+    let_on: Instant,
+    took_turns: bool,
+}
+
+impl Pace {
+    /// Runs a guest from its beginning. It gives back its turn whenever it stops, be it to let others go first or because it
+    /// waits for the host.
+    pub(crate) async fn keep<T>(&self, guest: impl Future<Output = T>) -> T {
+        let paced = async {
+            if self.computes.load(Ordering::Relaxed) {
+                // Not on the thread of whoever calls, who has something else to do.
+                tokio::task::yield_now().await;
+                self.take_turn().await;
+            }
+            guest.await
+        };
+        let mut paced = pin!(paced);
+        let ended = std::future::poll_fn(|context| {
+            let polled = paced.as_mut().poll(context);
+            self.stand().turn = None;
+            polled
+        });
+        let ended = ended.await;
+        if !self.stand().took_turns {
+            self.computes.store(false, Ordering::Relaxed);
+        }
+        ended
+    }
+
+    /// Lets everybody go first who is ready, and then, if the guest has computed since it was let on, waits for a turn.
+    async fn next_turn(&self) {
+        let has_waited = self.stand().let_on.elapsed() > WAITED;
+        tokio::task::yield_now().await;
+        if !has_waited {
+            self.computes.store(true, Ordering::Relaxed);
+            self.stand().took_turns = true;
+            self.take_turn().await;
+        }
+        self.stand().let_on = Instant::now();
+    }
+
+    async fn take_turn(&self) {
+        if self.turns.available_permits() == 0 {
+            // More compute than there are cores: a front of this process may wait for one.
+            std::thread::yield_now();
+        }
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        self.stand().turn = turn.ok();
+    }
+
+    fn stand(&self) -> MutexGuard<'_, Stand> {
+        self.stand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,24 +174,10 @@ impl Drop for Running {
     }
 }
 
-/// Lets everybody go first who is ready, and then, if the guest has computed since it was let on, waits for a turn.
-async fn next_turn(turns: Arc<Semaphore>, let_on: Arc<Mutex<Instant>>) {
-    let last = *let_on.lock().unwrap_or_else(PoisonError::into_inner);
-    let has_waited = last.elapsed() > WAITED;
-    tokio::task::yield_now().await;
-    if !has_waited && let Ok(turn) = turns.acquire().await {
-        turn.forget();
-    }
-    *let_on.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-}
-
-/// Advances the epoch, and gives the turns of the next one, until the clock has ended.
+/// Advances the epoch until the clock has ended.
 fn tick(clock: &Shared, engine: &Engine) {
     let mut idle = 0;
     while !clock.has_ended.load(Ordering::SeqCst) {
-        // A turn that nobody took is not saved.
-        let taken = clock.cores.saturating_sub(clock.turns.available_permits());
-        clock.turns.add_permits(taken);
         engine.increment_epoch();
         let guests = clock.guests.load(Ordering::SeqCst);
         idle = if guests == 0 { idle + 1 } else { 0 };

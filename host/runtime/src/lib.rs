@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod auth;
+mod background;
 mod bindings;
 mod call;
 mod clock;
@@ -27,6 +28,7 @@ mod spares;
 mod state;
 mod tool;
 
+pub use background::in_background;
 pub use call::{CallContext, CallError, HostVisit, Invocation, Report, Sandbox};
 pub use code_cache::{CacheEntry, CacheError, CacheVerdict, CodeCache};
 pub use component::{COMPONENT_BYTES, Interface, InvalidComponent, WORLD_IMPORTS, inspect};

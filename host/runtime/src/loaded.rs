@@ -1,12 +1,14 @@
 //! From bytes to a component that can be called.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use holster_types::{ComponentHash, ToolName};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
+use crate::background::in_background;
 use crate::bindings::{Plugin, PluginPre};
 use crate::call::discover;
 use crate::component::{InvalidComponent, inspect};
@@ -22,12 +24,15 @@ pub struct LoadedComponent {
     tools: Vec<ToolDefinition>,
     pub(crate) pre: PluginPre<CallState>,
     pub(crate) spares: Spares,
+    /// For each tool, whether its last call computed for long.
+    computes: Vec<Arc<AtomicBool>>,
 }
 
 impl LoadedComponent {
     fn new(hash: ComponentHash, tools: Vec<ToolDefinition>, pre: PluginPre<CallState>) -> Self {
         Self {
             hash,
+            computes: tools.iter().map(|_| Arc::default()).collect(),
             tools,
             pre,
             spares: Spares::default(),
@@ -43,6 +48,16 @@ impl LoadedComponent {
         let plugin = self.pre.instantiate_async(store).await?;
         self.spares.made_in(start.elapsed());
         Ok(plugin)
+    }
+
+    /// Whether the last call of a tool computed for long: kept by the calls.
+    pub(crate) fn computes(&self, tool: &ToolName) -> Arc<AtomicBool> {
+        let tools = self.tools.iter().zip(&self.computes);
+        let mut found = tools.filter(|(known, _)| known.name == *tool);
+        found
+            .next()
+            .map(|(_, computes)| Arc::clone(computes))
+            .unwrap_or_default()
     }
 
     /// The hash of the component's bytes.
@@ -146,7 +161,7 @@ impl Runtime {
         progress(Progress::Compiling);
         let start = Instant::now();
         let engine = self.engine.wasmtime().clone();
-        let (component, code) = blocking(move || {
+        let (component, code) = in_background(move || {
             let bytes = read()?;
             if ComponentHash::of(&bytes) != hash {
                 return Err(LoadError::Changed);
@@ -200,7 +215,7 @@ impl Runtime {
         let tools = discover(self, pre, state)
             .await
             .map_err(LoadError::Discover)?;
-        Ok(blocking(move || ToolDefinition::from_guest(tools)).await?)
+        Ok(in_background(move || ToolDefinition::from_guest(tools)).await?)
     }
 
     async fn load_cached(&self, hash: ComponentHash) -> Option<Arc<LoadedComponent>> {
@@ -214,7 +229,7 @@ impl Runtime {
     /// A cache that cannot be written costs time, not the call.
     async fn keep(&self, hash: ComponentHash, code: Vec<u8>, tools: &[ToolDefinition]) {
         let (cache, tools) = (self.cache.clone(), tools.to_vec());
-        if let Err(error) = blocking(move || cache.store(&hash, &code, &tools)).await {
+        if let Err(error) = in_background(move || cache.store(&hash, &code, &tools)).await {
             tracing::warn!(
                 "the code of component {} is not cached: {error}",
                 hash.short()
@@ -231,7 +246,7 @@ impl Runtime {
     }
 }
 
-/// Runs what reads files or compiles away from the threads that serve calls.
+/// Runs what reads files, and is waited for, away from the threads that serve calls.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,

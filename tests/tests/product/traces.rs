@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use holster_tests::loopback_api::{Answer as Scripted, LoopbackApi, Script};
-use holster_tests::{Fixture, HttpServer};
+use holster_tests::{Fixture, HttpServer, McpClient, Protocol, component};
 use http::{Method, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -289,6 +289,39 @@ async fn a_call_by_mcp_is_in_the_trace_of_its_request() {
     let mut request = request.filter(|request| request.span_id == call.parent_span_id);
     let request = request.next().expect("the call is within its request");
     assert_eq!(hexadecimal(&request.parent_span_id), PARENT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_at_standard_input_is_in_the_trace_that_its_client_names() {
+    let collector = Collector::start().await;
+    let fixture = Fixture::new(&collector.configuration());
+    fixture.plug_in(&component("parity-rust"));
+    let traced = tokio::task::spawn_blocking(move || {
+        let mut client = McpClient::start(&fixture, &[], Protocol::V2025_11_25, json!({}));
+        let traceparent = format!("00-{TRACE}-{PARENT}-01");
+        let of_the_trace = json!({ "name": "report", "arguments": report(), "_meta": { "traceparent": traceparent } });
+        let answer = client.request("tools/call", of_the_trace);
+        assert_eq!(
+            answer["result"]["structuredContent"]["total"], 5.0,
+            "{answer}"
+        );
+        let of_none =
+            json!({ "name": "report", "arguments": report(), "_meta": { "traceparent": 7 } });
+        let answer = client.request("tools/call", of_none);
+        assert_eq!(
+            answer["result"]["structuredContent"]["total"], 5.0,
+            "{answer}"
+        );
+        assert!(client.end());
+    });
+    traced.await.unwrap();
+
+    let spans = collector.spans();
+    let request = spans.one("tools/call");
+    assert_eq!(hexadecimal(&request.trace_id), TRACE);
+    assert_eq!(hexadecimal(&request.parent_span_id), PARENT);
+    assert_eq!(spans.within(request), ["call"]);
+    assert_eq!(spans.named("call").len(), 2);
 }
 
 /// In the arguments and, since the tool says it again, in the answer.

@@ -24,7 +24,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use holster_core::Config;
 use holster_core::types::SPANS;
 use tokio::runtime::Handle;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, fmt};
@@ -102,7 +102,10 @@ impl Global {
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        // Guests that compute for long take as many as there are cores; so many more are left for all others.
+        .worker_threads(2 * cores)
         .enable_all()
         .build()
     {
@@ -187,12 +190,13 @@ fn start_log(verbose: u8, traces: Option<&Traces>) {
         _ => "info,holster=debug,holster_core=debug,holster_runtime=debug,holster_broker=debug",
     };
     let filter = EnvFilter::try_from_env("HOLSTER_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // Spans are for traces alone. The hint leaves the levels to the other filter: without it, everything is looked at.
+    let no_spans = filter_fn(|of| of.target() != SPANS).with_max_level_hint(LevelFilter::TRACE);
     let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
-        // Spans are for traces alone.
-        .with_filter(filter.and(filter_fn(|of| of.target() != SPANS)));
+        .with_filter(filter.and(no_spans));
     tracing_subscriber::registry()
         .with(lines)
         .with(traces.map(Traces::layer))

@@ -28,7 +28,7 @@ use tokio::runtime::Handle;
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
@@ -88,7 +88,10 @@ impl Traces {
             .with_target(false)
             .with_level(false)
             // Events are for the log: they may say what a tool was called with.
-            .with_filter(filter_fn(|of| of.is_span() && of.target() == SPANS))
+            .with_filter(
+                filter_fn(|of| of.is_span() && of.target() == SPANS)
+                    .with_max_level_hint(LevelFilter::INFO),
+            )
     }
 
     /// Sends what is left.

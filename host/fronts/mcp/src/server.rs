@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use holster_core::types::{ProfileName, ToolName};
-use holster_core::{Call, Caller, CatalogueView, Host, Outcome, ProfileChoice, Unanswered};
+use ::http::{HeaderMap, HeaderName};
+use holster_core::types::{ProfileName, SPANS, ToolName};
+use holster_core::{Call, Caller, CatalogueView, GoOn, Host, Outcome, ProfileChoice, Unanswered};
 #[expect(deprecated, reason = "clients of today set a level")]
 use rmcp::model::SetLevelRequestParams;
 use rmcp::model::{
@@ -15,7 +16,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
 use tokio::runtime::Handle;
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::answer;
 use crate::answer::internal;
@@ -27,6 +28,9 @@ use crate::session::{self, ANSWER, Asks, Client, WantedLevel};
 
 /// How long a list waits for components that are still being compiled. What comes later is announced.
 const LOADING: Duration = Duration::from_secs(10);
+
+/// What a client says of its trace (W3C Trace Context).
+const TRACE_CONTEXT: [&str; 2] = ["traceparent", "tracestate"];
 
 /// How often it is looked whether a client that gets announcements is still there.
 const LOOK: Duration = Duration::from_secs(30);
@@ -67,11 +71,24 @@ impl CallerSource {
     }
 }
 
-/// What a request is within, in a trace: put among the extensions of an HTTP request by who admitted it.
-fn span_of(extensions: &Extensions) -> Span {
-    let parts = extensions.get::<::http::request::Parts>();
-    let span = parts.and_then(|parts| parts.extensions.get::<Span>());
-    span.cloned().unwrap_or_else(Span::none)
+/// What a call is within, in a trace: its HTTP request, put among the extensions by who admitted that, or what the client names
+/// in `_meta` (SEP-414).
+fn span_of(context: &RequestContext<RoleServer>, go_on: GoOn) -> Span {
+    let parts = context.extensions.get::<::http::request::Parts>();
+    let request = parts.and_then(|parts| parts.extensions.get::<Span>());
+    let named: HeaderMap = TRACE_CONTEXT
+        .into_iter()
+        .filter_map(|name| {
+            let value = context.meta.get(name)?.as_str()?.parse().ok()?;
+            Some((HeaderName::from_static(name), value))
+        })
+        .collect();
+    if named.is_empty() {
+        return request.cloned().unwrap_or_else(Span::none);
+    }
+    let span = info_span!(target: SPANS, "tools/call", otel.kind = "server");
+    go_on(&span, &named);
+    span
 }
 
 struct Shared {
@@ -79,6 +96,7 @@ struct Shared {
     pages: ConnectPages,
     /// Where calls run, so that a guest that computes never keeps a client's other requests waiting.
     calls: Handle,
+    go_on: GoOn,
     listed: Mutex<Listed>,
     waiting: WaitingCalls,
 }
@@ -92,12 +110,19 @@ struct Listed {
 
 impl Server {
     /// A server whose calls run on `calls`; it should itself be served by another runtime.
-    pub fn new(host: Arc<Host>, pages: ConnectPages, callers: CallerSource, calls: Handle) -> Self {
+    pub fn new(
+        host: Arc<Host>,
+        pages: ConnectPages,
+        callers: CallerSource,
+        calls: Handle,
+        go_on: GoOn,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 host,
                 pages,
                 calls,
+                go_on,
                 listed: Mutex::default(),
                 waiting: WaitingCalls::default(),
             }),
@@ -440,7 +465,7 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let span = span_of(&context.extensions);
+        let span = span_of(&context, self.shared.go_on);
         tokio::select! {
             answer = self.answer(request, &context).instrument(span) => answer,
             // The guest's code, its host functions and its requests end with the future.

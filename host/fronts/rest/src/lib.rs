@@ -19,4 +19,3 @@ mod traced;
 pub use gate::{Gate, GateError, GateSettings};
 pub use routes::{Events, Rest, openapi, router};
 pub use server::{ServeError, Server};
-pub use traced::GoOn;

@@ -25,7 +25,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use holster_core::broker::{BrokerError, ConnectAddress, Missing, Unmet};
 use holster_core::types::{ProfileName, ThreadId};
-use holster_core::{Caller, Host, ProfileChoice};
+use holster_core::{Caller, GoOn, Host, ProfileChoice};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -37,7 +37,7 @@ use crate::metrics::{self, Metrics};
 use crate::page;
 use crate::problem::Problem;
 use crate::resource::WELL_KNOWN;
-use crate::traced::{GoOn, trace};
+use crate::traced::trace;
 
 /// More arguments than any tool takes.
 const MAX_BODY: usize = 8 << 20;

@@ -4,15 +4,13 @@
 //! collects traces decides.
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
+use holster_core::GoOn;
 use holster_core::types::SPANS;
 use tracing::field::Empty;
-use tracing::{Instrument as _, Span, info_span};
-
-/// Makes a span go on with the trace that the header of a request names, if it names one.
-pub type GoOn = fn(&Span, &HeaderMap);
+use tracing::{Instrument as _, info_span};
 
 /// Makes a span for a request that may call a tool, and puts it among the request's extensions.
 pub(crate) async fn trace(State(go_on): State<GoOn>, mut request: Request, next: Next) -> Response {

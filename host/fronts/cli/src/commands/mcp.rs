@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::commands::{apart, open_host};
 use crate::exit::Exit;
-use crate::{Global, pages};
+use crate::{Global, pages, traces};
 
 /// Serve the tools to an agent that speaks the Model Context Protocol at standard input and output. The agent's
 /// program starts this command and ends it by closing its standard input.
@@ -32,7 +32,13 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     host.watch().map_err(Exit::failed)?;
     let callers = CallerSource::One(caller(arguments));
     let pages = pages_when_needed(global, config);
-    let server = Server::new(Arc::clone(&host), pages, callers, Handle::current());
+    let server = Server::new(
+        Arc::clone(&host),
+        pages,
+        callers,
+        Handle::current(),
+        traces::go_on,
+    );
     let ended = apart(move || serve_stdio(server)).await;
     host.broker().audit_log().written().await;
     ended

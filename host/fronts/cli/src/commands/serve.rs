@@ -71,6 +71,7 @@ async fn serve(
         ConnectPages::at(address.clone()),
         CallerSource::OfRequest,
         calls.clone(),
+        traces::go_on,
     );
     let mcp = McpService::new(mcp);
     let untold = Arc::clone(host.broker());
