@@ -26,6 +26,7 @@ pub use caller::{Caller, ProfileChoice};
 pub use catalogue::{CatalogueView, Conflict, LoadEvent, Problem, ServedTool};
 pub use config::{Config, ConfigError};
 pub use content::content_to_json;
+pub use handover::guest_threads;
 pub use history::{CallEnd, CallRecord, History};
 pub use host::{Host, HostError, open_broker, open_runtime};
 pub use observed::GoOn;

@@ -20,6 +20,8 @@ const ASYNC_STACK_BYTES: usize = 2 << 20;
 pub(crate) const CORE_INSTANCES: u32 = 64;
 pub(crate) const MEMORIES: u32 = 4;
 pub(crate) const TABLES: u32 = 32;
+/// Slots that keep their memory's pages when they are free: as many as are used at once by calls that wait for nothing.
+const WARM_SLOTS: u32 = 4;
 
 /// How the engine allocates.
 #[derive(Debug, Clone)]
@@ -149,7 +151,7 @@ fn pooling(calls: u32) -> PoolingAllocationConfig {
         .table_elements(bytes(Limits::default().table_elements))
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)
-        .max_unused_warm_slots(8)
+        .max_unused_warm_slots(WARM_SLOTS)
         .linear_memory_keep_resident(8 << 20)
         .table_keep_resident(512 << 10)
         .async_stack_keep_resident(64 << 10);

@@ -54,7 +54,11 @@ fn main() -> Result<()> {
 
 fn tokio() -> Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().build().context("tokio does not start")
+    builder
+        .worker_threads(holster_core::guest_threads())
+        .enable_all()
+        .build()
+        .context("tokio does not start")
 }
 
 /// The table of the cases whose names hold `only`.

@@ -21,8 +21,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
-use holster_core::Config;
 use holster_core::types::SPANS;
+use holster_core::{Config, guest_threads};
 use tokio::runtime::Handle;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -102,10 +102,8 @@ impl Global {
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
-        // Guests that compute for long take as many as there are cores; so many more are left for all others.
-        .worker_threads(2 * cores)
+        .worker_threads(guest_threads())
         .enable_all()
         .build()
     {
