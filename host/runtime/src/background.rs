@@ -71,6 +71,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "as it should")]
     async fn a_panic_in_the_background_reaches_who_waits_for_it() {
-        in_background(|| panic!("as it should")).await
+        in_background(|| panic!("as it should")).await;
     }
 }

@@ -12,7 +12,7 @@ use wasmtime::{Store, Trap};
 use crate::Runtime;
 use crate::auth::TooManyHostCalls;
 use crate::bindings::{Plugin, PluginPre, wit_tool};
-use crate::clock::Pace;
+use crate::clock::Turns;
 use crate::egress::Visits;
 use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
@@ -212,8 +212,8 @@ impl Runtime {
         instance.store.data_mut().session = session;
         let made = instance.plugin.take();
         let running = self.engine.clock.run();
-        let pace = Arc::clone(&instance.pace);
-        let answer = within(&mut instance.store, &pace, limits, async |store| {
+        let turns = Arc::clone(&instance.turns);
+        let answer = within(&mut instance.store, &turns, limits, async |store| {
             let plugin = match made {
                 Some(made) => made,
                 None => component.instantiate(&mut *store).await?,
@@ -240,7 +240,7 @@ pub(crate) struct Instance {
     store: Store<CallState>,
     /// Made by the call itself where it is not there yet.
     plugin: Option<Plugin>,
-    pace: Arc<Pace>,
+    turns: Arc<Turns>,
     /// That of the call, and that of an instance which waited for it. They come last: a place is free only once nothing
     /// is in it.
     _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
@@ -271,20 +271,20 @@ impl Runtime {
             let before = spare.store.data();
             let state = CallState::taking_over(before, tool, watch, sandbox, &self.egress, visits);
             *spare.store.data_mut() = state;
-            let pace = self.limit(&mut spare.store, &computes, &sandbox.limits);
+            let turns = self.limit(&mut spare.store, &computes, &sandbox.limits);
             return Instance {
                 store: spare.store,
                 plugin: Some(spare.plugin),
-                pace,
+                turns,
                 _places: (place, Some(spare.place)),
             };
         }
         let state = CallState::new(tool, watch, sandbox, &self.egress, visits);
-        let (store, pace) = self.store(state, &computes, &sandbox.limits);
+        let (store, turns) = self.store(state, &computes, &sandbox.limits);
         Instance {
             store,
             plugin: None,
-            pace,
+            turns,
             _places: (place, None),
         }
     }
@@ -295,11 +295,11 @@ impl Runtime {
         state: CallState,
         computes: &Arc<AtomicBool>,
         limits: &Limits,
-    ) -> (Store<CallState>, Arc<Pace>) {
+    ) -> (Store<CallState>, Arc<Turns>) {
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
-        let pace = self.limit(&mut store, computes, limits);
-        (store, pace)
+        let turns = self.limit(&mut store, computes, limits);
+        (store, turns)
     }
 
     /// Begins a call in a store.
@@ -308,7 +308,7 @@ impl Runtime {
         store: &mut Store<CallState>,
         computes: &Arc<AtomicBool>,
         limits: &Limits,
-    ) -> Arc<Pace> {
+    ) -> Arc<Turns> {
         // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
         store.set_hostcall_fuel(
             usize::try_from(limits.output_bytes)
@@ -349,8 +349,8 @@ pub(crate) async fn discover(
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let _place = runtime.place().await;
     let _running = runtime.engine.clock.run();
-    let (mut store, pace) = runtime.store(state, &Arc::default(), &Limits::DISCOVERY);
-    within(&mut store, &pace, &Limits::DISCOVERY, async |store| {
+    let (mut store, turns) = runtime.store(state, &Arc::default(), &Limits::DISCOVERY);
+    within(&mut store, &turns, &Limits::DISCOVERY, async |store| {
         let plugin = pre.instantiate_async(&mut *store).await?;
         plugin.holster_plugin_tool().call_list_tools(store).await
     })
@@ -360,12 +360,12 @@ pub(crate) async fn discover(
 /// Runs guest code in a store, until it ends or its time is over.
 async fn within<T>(
     store: &mut Store<CallState>,
-    pace: &Pace,
+    turns: &Turns,
     limits: &Limits,
     guest: impl AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
     let clock = store.data().session.as_ref().map(CallSession::clock);
-    let guest = pace.keep(guest(store));
+    let guest = turns.keep(guest(store));
     let ended = match clock {
         None => tokio::time::timeout(limits.time, guest).await.ok(),
         Some(clock) => tokio::select! {

@@ -72,9 +72,9 @@ impl Clock {
         &self,
         store: &mut Store<CallState>,
         computes: &Arc<AtomicBool>,
-    ) -> Arc<Pace> {
-        let pace = Arc::new(Pace {
-            turns: Arc::clone(&self.shared.turns),
+    ) -> Arc<Turns> {
+        let turns = Arc::new(Turns {
+            permits: Arc::clone(&self.shared.turns),
             computes: Arc::clone(computes),
             stand: Mutex::new(Stand {
                 turn: None,
@@ -82,20 +82,20 @@ impl Clock {
                 took_turns: false,
             }),
         });
-        let yielding = Arc::clone(&pace);
+        let yielding = Arc::clone(&turns);
         store.epoch_deadline_callback(move |_| {
-            let pace = Arc::clone(&yielding);
-            let let_on = Box::pin(async move { pace.next_turn().await });
+            let turns = Arc::clone(&yielding);
+            let let_on = Box::pin(async move { turns.next_turn().await });
             Ok(UpdateDeadline::YieldCustom(1, let_on))
         });
         store.set_epoch_deadline(FIRST);
-        pace
+        turns
     }
 }
 
-/// How one guest goes on.
-pub(crate) struct Pace {
-    turns: Arc<Semaphore>,
+/// The turns of one guest.
+pub(crate) struct Turns {
+    permits: Arc<Semaphore>,
     computes: Arc<AtomicBool>,
     stand: Mutex<Stand>,
 }
@@ -107,11 +107,11 @@ struct Stand {
     took_turns: bool,
 }
 
-impl Pace {
+impl Turns {
     /// Runs a guest from its beginning. It gives back its turn whenever it stops, be it to let others go first or because it
     /// waits for the host.
     pub(crate) async fn keep<T>(&self, guest: impl Future<Output = T>) -> T {
-        let paced = async {
+        let guest = async {
             if self.computes.load(Ordering::Relaxed) {
                 // Not on the thread of whoever calls, who has something else to do.
                 tokio::task::yield_now().await;
@@ -119,9 +119,9 @@ impl Pace {
             }
             guest.await
         };
-        let mut paced = pin!(paced);
+        let mut guest = pin!(guest);
         let ended = std::future::poll_fn(|context| {
-            let polled = paced.as_mut().poll(context);
+            let polled = guest.as_mut().poll(context);
             self.stand().turn = None;
             polled
         });
@@ -145,11 +145,11 @@ impl Pace {
     }
 
     async fn take_turn(&self) {
-        if self.turns.available_permits() == 0 {
+        if self.permits.available_permits() == 0 {
             // More compute than there are cores: a front of this process may wait for one.
             std::thread::yield_now();
         }
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = Arc::clone(&self.permits).acquire_owned().await;
         self.stand().turn = turn.ok();
     }
 

@@ -206,12 +206,12 @@ impl Runtime {
         let visits = Arc::new(Visits::default());
         let name = component.hash().short();
         let state = CallState::new(&name, &nobody, &sandbox, &self.egress, Arc::clone(&visits));
-        let (mut store, pace) = self.store(state, &Arc::default(), &sandbox.limits);
+        let (mut store, turns) = self.store(state, &Arc::default(), &sandbox.limits);
         let _running = self.engine.clock.run();
         let start = Instant::now();
         let made = tokio::time::timeout(
             Limits::DISCOVERY.time,
-            pace.keep(component.pre.instantiate_async(&mut store)),
+            turns.keep(component.pre.instantiate_async(&mut store)),
         );
         let plugin = made.await.ok()?.ok()?;
         component.spares.made_in(start.elapsed());

@@ -15,7 +15,7 @@ use crate::sides::Guest;
 const KNOWN: usize = 1_000;
 const RUNS: usize = 10;
 /// Holds the code of all of them, and little of an earlier build.
-pub(crate) const CACHE_MIB: usize = 1_500;
+pub(crate) const CACHE_MIB: u64 = 1_500;
 
 /// `holster tools --json` with [`KNOWN`] components in the cache.
 #[derive(Debug)]

@@ -69,7 +69,7 @@ impl Served {
         std::fs::create_dir(&plugins)?;
         let mut tools = Vec::new();
         for file in known.components.iter().take(components) {
-            tools.push(ToolName::new(&listing::tool_of(file))?);
+            tools.push(ToolName::new(listing::tool_of(file))?);
             std::fs::copy(
                 file,
                 plugins.join(file.file_name().context("it is a file")?),
