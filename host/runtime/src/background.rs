@@ -1,50 +1,55 @@
 //! Work that can wait: compiling, and checks that take their time.
 //!
-//! It has as many threads as there are cores, and they give way to those that serve calls.
+//! Its threads give way to those that serve calls. What one waits for, another does not: only compiling is spread over as many
+//! threads as there are cores.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use tokio::sync::oneshot;
+use tokio::runtime::{Builder, Runtime};
 
 /// How much less of a core such a thread gets than one that serves calls, where both want it: about a tenth.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-static THREADS: LazyLock<Option<Arc<ThreadPool>>> = LazyLock::new(|| {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|number| format!("holster-work-{number}"))
-        .start_handler(|_| give_way())
+/// It runs no tasks, and has threads for what blocks.
+static THREADS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    let threads = Builder::new_current_thread()
+        .thread_name("holster-work")
+        .on_thread_start(give_way)
         .build();
-    pool.map(Arc::new)
+    threads
         .inspect_err(|error| tracing::warn!("no threads for work that can wait: {error}"))
         .ok()
 });
 
-/// Does something where it keeps no call waiting. What uses `rayon` spreads over these threads.
+static COMPILERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let threads = ThreadPoolBuilder::new()
+        .thread_name(|number| format!("holster-compile-{number}"))
+        .start_handler(|_| give_way())
+        .build();
+    threads
+        .inspect_err(|error| tracing::warn!("no threads to compile on: {error}"))
+        .ok()
+});
+
+/// Does something where it keeps no call waiting.
 pub async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let Some(threads) = THREADS.as_ref() else {
-        return ended(tokio::task::spawn_blocking(work).await);
+    let done = match THREADS.as_ref() {
+        Some(threads) => threads.spawn_blocking(work),
+        None => tokio::task::spawn_blocking(work),
     };
-    let (done, result) = oneshot::channel();
-    threads.spawn(move || {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        // Whoever waited may have gone.
-        let _ = done.send(result);
-    });
-    match result.await {
-        Ok(Ok(value)) => value,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
-        Err(_) => unreachable!("the work sends what comes of it"),
+    match done.await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
-fn ended<T>(result: Result<T, tokio::task::JoinError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+/// Spreads what compiles, which `rayon` can divide, over threads of its own, and waits for it.
+pub(crate) fn compile<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match COMPILERS.as_ref() {
+        Some(compilers) => compilers.install(work),
+        None => work(),
     }
 }
 
@@ -56,16 +61,18 @@ fn give_way() {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use rustix::process::getpriority_process;
+
     use super::*;
 
     #[tokio::test]
-    async fn work_in_the_background_gives_way_and_gives_back() {
-        let niceness = || rustix::process::getpriority_process(None).unwrap();
-        let before = niceness();
-        assert_eq!(in_background(niceness).await, (before + NICENESS).min(19));
-        assert_eq!(niceness(), before, "who waits for it keeps its own");
+    async fn work_in_the_background_gives_way() {
+        let niceness = || getpriority_process(None).unwrap();
+        assert_eq!(in_background(niceness).await, NICENESS);
+        assert_eq!(compile(niceness), NICENESS);
+        assert!(niceness() < NICENESS, "who waits for it keeps its own");
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use holster_types::{ComponentHash, ToolName};
 use wasmtime::Store;
 use wasmtime::component::Component;
 
-use crate::background::in_background;
+use crate::background::{compile, in_background};
 use crate::bindings::{Plugin, PluginPre};
 use crate::call::discover;
 use crate::component::{InvalidComponent, inspect};
@@ -167,11 +167,11 @@ impl Runtime {
                 return Err(LoadError::Changed);
             }
             inspect(&bytes)?;
-            let compile = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+            let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
             let merged = merge::merged(&bytes);
             let bytes = merged.as_deref().unwrap_or(&bytes);
-            let component = Component::new(&engine, bytes).map_err(compile)?;
-            let code = component.serialize().map_err(compile)?;
+            let component = compile(|| Component::new(&engine, bytes)).map_err(failed)?;
+            let code = component.serialize().map_err(failed)?;
             drop(permit);
             Ok((component, code))
         })
@@ -229,7 +229,7 @@ impl Runtime {
     /// A cache that cannot be written costs time, not the call.
     async fn keep(&self, hash: ComponentHash, code: Vec<u8>, tools: &[ToolDefinition]) {
         let (cache, tools) = (self.cache.clone(), tools.to_vec());
-        if let Err(error) = in_background(move || cache.store(&hash, &code, &tools)).await {
+        if let Err(error) = blocking(move || cache.store(&hash, &code, &tools)).await {
             tracing::warn!(
                 "the code of component {} is not cached: {error}",
                 hash.short()

@@ -18,13 +18,16 @@ use wasmparser::{ComponentAlias, Instance, Validator, WasmFeatures};
 
 use self::component::Uses;
 use self::module::{Member, Outline, Source};
-use self::parts::{Definition, Entry, Item, Parts};
+use self::parts::{Definition, Entry, Item, Kind, Parts};
 
 /// The form of what comes of it: with another one, components are compiled anew.
 pub(crate) const VERSION: u32 = 1;
 
 /// Fewer elements are filled in no time.
 const WORTHWHILE: usize = 256;
+
+/// A component of more entries, or with more imports in its modules, is left as it is. CPython's has 2,000 of each.
+const MOST: usize = 20_000;
 
 type Result<T> = std::result::Result<T, wasm_encoder::reencode::Error>;
 
@@ -68,11 +71,18 @@ struct Rest<'a> {
 impl<'p, 'a> Linked<'p, 'a> {
     /// The instances that share a table which they fill.
     fn find(parts: &'p Parts<'a>) -> Result<Option<Self>> {
-        let outlines = parts
+        let outlines: Vec<_> = parts
             .modules
             .iter()
             .map(|module| module.map(Outline::read).transpose())
             .collect::<std::result::Result<_, wasmparser::Error>>()?;
+        let imports = outlines.iter().flatten();
+        let imports: usize = imports
+            .map(|outline: &Outline<'_>| outline.imports.len())
+            .sum();
+        if parts.entries.len().max(imports) > MOST {
+            return Ok(None);
+        }
         let mut linked = Self {
             parts,
             outlines,
@@ -188,16 +198,23 @@ impl<'p, 'a> Linked<'p, 'a> {
         self.members.iter().position(|member| *member == instance)
     }
 
-    /// Each member is the only instance of a module that is given here, and does nothing when it is instantiated.
+    /// Each member is the only instance of a module that is given here, and does nothing when it is instantiated. Together they have
+    /// one memory and one table at most, which is what the engine gives a module.
     fn can_be_merged(&self) -> bool {
         let modules = self.modules();
         let instantiated = |module: u32| {
             let of = |instance: &&Instance<'_>| matches!(instance, Instance::Instantiate { module_index, .. } if *module_index == module);
             self.parts.instances.iter().filter(of).count()
         };
-        self.members
-            .iter()
-            .all(|member| self.outline(*member).is_some_and(Outline::is_plain))
+        let outlines = || {
+            self.members
+                .iter()
+                .filter_map(|member| self.outline(*member))
+        };
+        let defined = |kind| outlines().map(|outline| outline.defined(kind)).sum::<u32>();
+        outlines().all(Outline::is_plain)
+            && defined(Kind::Memory) <= 1
+            && defined(Kind::Table) <= 1
             && modules.into_iter().all(|module| instantiated(module) == 1)
     }
 
@@ -309,8 +326,8 @@ impl<'p, 'a> Linked<'p, 'a> {
     }
 
     fn is_of_a_member(&self, item: Item) -> bool {
-        let export = self.parts.origin(item).export;
-        export.is_some_and(|(instance, _)| self.members.contains(&instance))
+        let instance = self.parts.origin(item).instance;
+        instance.is_some_and(|instance| self.members.contains(&instance))
     }
 }
 

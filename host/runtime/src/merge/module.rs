@@ -115,6 +115,10 @@ impl<'a> Outline<'a> {
         of_kind.nth(index as usize).map(|(import, _)| import)
     }
 
+    pub(super) fn defined(&self, kind: Kind) -> u32 {
+        self.defined[kind as usize]
+    }
+
     /// Whether it is nothing but what it imports, defines and exports.
     pub(super) fn is_plain(&self) -> bool {
         !self.is_special

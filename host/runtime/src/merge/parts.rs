@@ -48,15 +48,17 @@ pub(super) struct Item {
 }
 
 /// Where an item comes from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     /// The entry that gave it its number.
     pub(super) position: usize,
-    /// The instance and the name under which it exports it. `None`: the component made it from a function of its own.
-    pub(super) export: Option<(u32, &'a str)>,
+    /// The instance that it is an export of. `None`: the component made it from a function of its own.
+    pub(super) instance: Option<u32>,
+    definition: Definition<'a>,
 }
 
 /// What stands behind a name, with all aliases followed.
+#[derive(Clone, Copy)]
 pub(super) struct Definition<'a> {
     /// The instance of a module that exports it, and the name.
     pub(super) export: Option<(u32, &'a str)>,
@@ -98,6 +100,9 @@ pub(super) struct Parts<'a> {
     /// The bytes of each module. `None`: it comes from elsewhere.
     pub(super) modules: Vec<Option<&'a [u8]>>,
     pub(super) instances: Vec<Instance<'a>>,
+    /// What each instance has by name: its arguments, if it is of a module, else what it exports.
+    arguments: Vec<HashMap<&'a str, u32>>,
+    exports: Vec<HashMap<&'a str, Item>>,
     origins: HashMap<Item, Origin<'a>>,
     /// The entries of modules and instances.
     module_positions: Vec<usize>,
@@ -184,6 +189,18 @@ impl<'a> Parts<'a> {
     fn add_instance(&mut self, instance: Instance<'a>) {
         let number = u32::try_from(self.instances.len()).expect("a component counts in 32 bits");
         self.instance_positions.push(self.entries.len());
+        let (mut arguments, mut exports) = (HashMap::new(), HashMap::new());
+        match &instance {
+            Instance::Instantiate { args, .. } => {
+                arguments.extend(args.iter().map(|argument| (argument.name, argument.index)));
+            }
+            Instance::FromExports(items) => exports.extend(items.iter().filter_map(|export| {
+                let (kind, index) = (Kind::of(export.kind)?, export.index);
+                Some((export.name, Item { kind, index }))
+            })),
+        }
+        self.arguments.push(arguments);
+        self.exports.push(exports);
         self.instances.push(instance);
         self.entries.push(Entry::Instance(number));
     }
@@ -226,8 +243,16 @@ impl<'a> Parts<'a> {
             index: *count,
         };
         *count += 1;
-        let position = self.entries.len();
-        self.origins.insert(item, Origin { position, export });
+        let behind = export.and_then(|(instance, name)| self.export(instance, name));
+        let origin = Origin {
+            position: self.entries.len(),
+            instance: export.map(|(instance, _)| instance),
+            definition: Definition {
+                export: behind.and_then(|behind| behind.export),
+                item: behind.and_then(|behind| behind.item).or(Some(item)),
+            },
+        };
+        self.origins.insert(item, origin);
         item
     }
 
@@ -248,13 +273,8 @@ impl<'a> Parts<'a> {
 
     /// What an instance of a module gets for one of the imports of that module.
     pub(super) fn argument(&self, instance: u32, import: &Import<'a>) -> Option<Definition<'a>> {
-        let Instance::Instantiate { args, .. } = &self.instances[instance as usize] else {
-            return None;
-        };
-        let argument = args
-            .iter()
-            .find(|argument| argument.name == import.module)?;
-        self.export(argument.index, import.name)
+        let argument = self.arguments[instance as usize].get(import.module)?;
+        self.export(*argument, import.name)
     }
 
     fn export(&self, instance: u32, name: &'a str) -> Option<Definition<'a>> {
@@ -263,27 +283,10 @@ impl<'a> Parts<'a> {
                 export: Some((instance, name)),
                 item: None,
             }),
-            Instance::FromExports(exports) => {
-                let export = exports.iter().find(|export| export.name == name)?;
-                self.definition(Item {
-                    kind: Kind::of(export.kind)?,
-                    index: export.index,
-                })
+            Instance::FromExports(_) => {
+                let item = self.exports[instance as usize].get(name)?;
+                Some(self.origin(*item).definition)
             }
         }
-    }
-
-    fn definition(&self, item: Item) -> Option<Definition<'a>> {
-        let behind = match self.origin(item).export {
-            Some((instance, name)) => self.export(instance, name)?,
-            None => Definition {
-                export: None,
-                item: None,
-            },
-        };
-        Some(Definition {
-            item: behind.item.or(Some(item)),
-            ..behind
-        })
     }
 }

@@ -100,6 +100,7 @@ fn what_cannot_be_merged_without_a_doubt_stays_as_it_is() {
         ("a small table", few),
         ("a member is needed too early", crossed),
         ("a module twice", twice),
+        ("two memories", linked("(memory 1)")),
         ("no modules", "(component)".to_owned()),
     ] {
         let component = wat::parse_str(text).unwrap_or_else(|error| panic!("{what}: {error}"));
