@@ -241,10 +241,10 @@ async fn an_agent_sees_and_undoes_the_connections_of_its_own_thread_alone() {
 }
 
 /// Slack, with the identity provider in its place.
-pub(crate) fn oauth_fixture(api: &LoopbackApi, issuer: &str) -> Fixture {
+pub(crate) fn oauth_fixture(api: &LoopbackApi, issuer: &str, more: &str) -> Fixture {
     let url = api.url();
     let fixture = Fixture::new(&format!(
-        "provider_folder = 'providers'\n[profiles.work]\n[profiles.personal]\n[providers.slack.client]\nid = 'native'\n\
+        "provider_folder = 'providers'\n{more}\n[profiles.work]\n[profiles.personal]\n[providers.slack.client]\nid = 'native'\n\
          [components.parity-rust.config]\nbase_url = '{url}'\n"
     ));
     let provider = format!(
@@ -261,7 +261,20 @@ pub(crate) fn oauth_fixture(api: &LoopbackApi, issuer: &str) -> Fixture {
 
 /// What a person does: opens the page, logs in at the provider, consents, comes back.
 pub(crate) async fn consent(idp: &IdentityProvider, page: &Url) {
-    let mut browser = Agent::default();
+    consent_in(&mut Agent::default(), idp, page).await;
+}
+
+/// The same in a browser that has been there before.
+pub(crate) async fn consent_in(browser: &mut Agent, idp: &IdentityProvider, page: &Url) {
+    let back = log_in(browser, idp, page).await;
+    let taken = browser.get(&back).await.unwrap();
+    let ended = browser.get(&location(page, &taken)).await.unwrap();
+    let text = String::from_utf8_lossy(ended.body()).into_owned();
+    assert!(text.contains("alice@example.test"), "{text}");
+}
+
+/// Opens the page, logs in at the provider and consents: this is the way back.
+pub(crate) async fn log_in(browser: &mut Agent, idp: &IdentityProvider, page: &Url) -> Url {
     let shown = browser.get(page).await.unwrap();
     assert!(shown.status().is_success(), "{}", shown.status());
     let origin = page.origin().ascii_serialization();
@@ -269,15 +282,13 @@ pub(crate) async fn consent(idp: &IdentityProvider, page: &Url) {
         .post(page, &[("origin", &origin)], "way=consent")
         .await
         .unwrap();
-    let location = |answer: &http::Response<bytes::Bytes>| {
-        let location = answer.headers()["location"].to_str().unwrap();
-        page.join(location).unwrap()
-    };
-    let back = idp.login(&location(&sent), "alice").await.unwrap();
-    let taken = browser.get(&back).await.unwrap();
-    let ended = browser.get(&location(&taken)).await.unwrap();
-    let text = String::from_utf8_lossy(ended.body()).into_owned();
-    assert!(text.contains("alice@example.test"), "{text}");
+    idp.login(&location(page, &sent), "alice").await.unwrap()
+}
+
+/// Where a page sends the browser on to.
+fn location(page: &Url, answer: &http::Response<bytes::Bytes>) -> Url {
+    let location = answer.headers()["location"].to_str().unwrap();
+    page.join(location).unwrap()
 }
 
 /// The first address in a text.
@@ -291,7 +302,7 @@ pub(crate) fn address_in(text: &str) -> Option<Url> {
 async fn an_interrupted_call_prints_a_page_and_goes_on_once_a_person_has_connected() {
     let api = LoopbackApi::start().await.unwrap();
     let idp = IdentityProvider::start(Options::default()).await.unwrap();
-    let fixture = oauth_fixture(&api, idp.issuer());
+    let fixture = oauth_fixture(&api, idp.issuer(), "");
     let answer = Answer::json(StatusCode::OK, &json!({ "ok": true, "user": "alice" }));
     api.script("/auth.test", Script::Answer(answer));
     let fixture = std::sync::Arc::new(fixture);

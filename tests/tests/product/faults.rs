@@ -1,113 +1,67 @@
-//! Processes that are killed at whatever they do, and what is left of it.
+//! What goes wrong around a host, and what is left of it: a process that is killed, a disk that is full, a clock that jumps,
+//! a plugin directory that is another one all of a sudden.
 
-use std::process::Output;
-use std::time::{Duration, Instant};
+#[path = "faults/kills.rs"]
+mod kills;
 
-use holster_tests::{Fixture, component, corpus, report_arguments, said, with_note};
+use std::io;
 
-/// How many processes are killed, unless `HOLSTER_KILLS` says so.
-const KILLS: u32 = 60;
+use bytes::Bytes;
+use holster_tests::loopback_api::{Answer as Scripted, LoopbackApi, Script};
+use holster_tests::{Fixture, HttpServer};
+use http::{Method, Response, StatusCode};
+use identity_provider::{Browser, IdentityProvider, Options};
+use serde_json::{Value, json};
+use url::Url;
 
-/// The longest that any of this work takes, by and large: kills are spread over so much time.
-const WORK: Duration = Duration::from_millis(120);
+use crate::connecting;
+use crate::serve::{Answer, as_nobody};
 
-fn kills() -> u32 {
-    let kills = std::env::var("HOLSTER_KILLS").ok();
-    kills.and_then(|kills| kills.parse().ok()).unwrap_or(KILLS)
+/// An installation with a provider whose refresh tokens are used up by a refresh, and with an API that takes any token.
+async fn oauth_machine(options: Options) -> (LoopbackApi, IdentityProvider, Fixture) {
+    let api = LoopbackApi::start().await.unwrap();
+    let someone = Scripted::json(StatusCode::OK, &json!({ "ok": true, "user": "alice" }));
+    api.script("/auth.test", Script::Answer(someone));
+    let provider = IdentityProvider::start(options).await.unwrap();
+    let pages = "connect.address = '127.0.0.1:0'";
+    let fixture = connecting::oauth_fixture(&api, provider.issuer(), pages);
+    (api, provider, fixture)
 }
 
-/// Runs `holster` for as long as `time`, then kills it. Says how it ended if it was sooner.
-fn killed_after(
-    time: Duration,
-    fixture: &Fixture,
-    arguments: &[&str],
-    input: &str,
-) -> Option<Output> {
-    let mut process = fixture.start(arguments, input);
-    let start = Instant::now();
-    while start.elapsed() < time {
-        if process.try_wait().expect("it is ours").is_some() {
-            return Some(process.wait_with_output().expect("it has ended"));
-        }
-        std::thread::sleep(Duration::from_millis(1));
+fn for_profile(profile: &str) -> Value {
+    json!({ "for": { "profile": profile } })
+}
+
+/// A call that needs the account of that profile.
+async fn fetch(server: &HttpServer, profile: &str) -> Answer {
+    let call = "v1/tools/fetch/call";
+    as_nobody(server).post(call, &for_profile(profile)).await
+}
+
+/// The same of a server that may not be there until the end.
+fn fetch_of(
+    server: &HttpServer,
+    profile: &str,
+) -> impl Future<Output = io::Result<Response<Bytes>>> + Send + use<> {
+    let url = server.at("v1/tools/fetch/call");
+    let body = for_profile(profile).to_string();
+    async move {
+        let json = [("content-type", "application/json")];
+        let mut client = Browser::default();
+        client.send(Method::POST, &url, &json, &body).await
     }
-    process.kill().expect("it is ours");
-    process.wait().expect("it was killed");
-    None
 }
 
-fn succeeds(fixture: &Fixture, arguments: &[&str]) -> String {
-    let output = fixture.holster(arguments);
-    let said = said(&output);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    said
+/// Where a person connects what a call lacks.
+fn page_of(waiting: &Answer) -> Url {
+    assert_eq!(waiting.status, StatusCode::ACCEPTED, "{}", waiting.body);
+    let page = waiting.body["missing"][0]["url"].as_str();
+    page.expect("a page").parse().unwrap()
 }
 
-/// By turns: the load and the compilation of components that are new, a write to the vault, a call with its records.
-#[test]
-fn a_process_that_is_killed_at_any_point_leaves_nothing_half_done_and_loses_nothing_that_was_done()
-{
-    let fixture = Fixture::new("");
-    let parity = std::fs::read(component("parity-rust")).expect("it was built");
-    fixture.plug_in_bytes(&parity, "parity.wasm");
-    let arguments = report_arguments().to_string();
-    succeeds(&fixture, &["call", "report", &arguments]);
-    let mut kept = Vec::new();
-    let mut killed = 0;
-    for round in 0..kills() {
-        // Another point each time, whatever the work.
-        let time = WORK * (round * 37 % 100) / 100;
-        let ended = match round % 3 {
-            0 => {
-                let note = round.to_string();
-                fixture.plug_in_bytes(&with_note(&parity, &note), "parity.wasm");
-                let name = format!("tool-{round}");
-                let small = corpus::component_that_lists(
-                    name.as_bytes(),
-                    b"One more.",
-                    br#"{"type":"object"}"#,
-                    None,
-                    None,
-                );
-                fixture.plug_in_bytes(&small, &format!("small-{}.wasm", round % 5));
-                killed_after(time, &fixture, &["tools", "--json"], "")
-            }
-            1 => {
-                let profile = format!("person-{round}");
-                let add = ["auth", "add", "slack", "--profile", &profile, "--stdin"];
-                let ended = killed_after(time, &fixture, &add, "a-token\n");
-                if ended.as_ref().is_some_and(|output| output.status.success()) {
-                    kept.push(profile);
-                }
-                ended
-            }
-            _ => killed_after(time, &fixture, &["call", "report", &arguments], ""),
-        };
-        killed += u32::from(ended.is_none());
-        if let Some(output) = ended {
-            assert!(output.status.success(), "round {round}: {}", said(&output));
-        }
-        for check in [
-            ["cache", "verify"],
-            ["vault", "verify"],
-            ["audit", "verify"],
-        ] {
-            succeeds(&fixture, &check);
-        }
-        let listed = succeeds(&fixture, &["auth", "list"]);
-        for profile in &kept {
-            assert!(listed.contains(profile.as_str()), "{profile}: {listed}");
-        }
-    }
-    assert!(
-        killed > kills() / 4,
-        "{killed} were killed before their end"
-    );
-    // The next start finds everything as it should be.
-    let listed = succeeds(&fixture, &["tools"]);
-    assert!(
-        listed.contains("report") && listed.contains("tool-"),
-        "{listed}"
-    );
-    succeeds(&fixture, &["call", "report", &arguments]);
+/// The call once a person has connected what it lacks.
+async fn consented(server: &HttpServer, provider: &IdentityProvider, profile: &str) -> Answer {
+    let waiting = fetch(server, profile).await;
+    connecting::consent(provider, &page_of(&waiting)).await;
+    fetch(server, profile).await
 }

@@ -359,7 +359,7 @@ async fn where_others_can_reach_the_host_nobody_reads_metrics_without_a_key_for_
 async fn tokens_that_were_renewed_are_counted() {
     let api = LoopbackApi::start().await.unwrap();
     let provider = IdentityProvider::start(Options::default()).await.unwrap();
-    let fixture = connecting::oauth_fixture(&api, provider.issuer());
+    let fixture = connecting::oauth_fixture(&api, provider.issuer(), "");
     let file = fixture.path("holster.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{text}\n[serve]\nmetrics = true\n")).unwrap();

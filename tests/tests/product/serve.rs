@@ -40,15 +40,20 @@ pub(crate) fn key(name: &str) -> String {
 
 /// What the person does at the page whose key of this host that is: signs in by it, and enters a key of a provider.
 pub(crate) async fn enter_as(name: &str, page: &Url, secret: &str) {
-    let (_, key) = KEYS.iter().find(|(known, _)| *known == name).unwrap();
     let mut browser = Browser::default();
+    sign_in_as(name, &mut browser, page).await;
+    enter_in(&mut browser, page, secret).await;
+}
+
+/// Signs the person in whose key of this host that is.
+pub(crate) async fn sign_in_as(name: &str, browser: &mut Browser, page: &Url) {
+    let (_, key) = KEYS.iter().find(|(known, _)| *known == name).unwrap();
     let id = page.path_segments().unwrap().next_back().unwrap();
     let form = format!("connection={id}&key={key}");
     let origin = page.origin().ascii_serialization();
     let sign_in = page.join("/sign-in").unwrap();
     let sent = browser.post(&sign_in, &[("origin", &origin)], &form).await;
     assert_eq!(sent.unwrap().headers()["location"], page.path());
-    enter_in(&mut browser, page, secret).await;
 }
 
 pub(crate) struct Client<'a> {
@@ -589,7 +594,7 @@ async fn a_server_that_is_asked_to_end_finishes_what_is_under_way() {
 async fn a_provider_that_could_not_be_told_of_a_disconnection_is_told_later() {
     let api = LoopbackApi::start().await.unwrap();
     let provider = IdentityProvider::start(Options::default()).await.unwrap();
-    let fixture = connecting::oauth_fixture(&api, provider.issuer());
+    let fixture = connecting::oauth_fixture(&api, provider.issuer(), "");
     let file = fixture.path("providers/slack.toml");
     let text = fs::read_to_string(&file).unwrap();
     let revoke = format!("discover = true\nrevoke_url = '{}/revoke'", api.url());
