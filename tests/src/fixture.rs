@@ -112,8 +112,12 @@ impl Fixture {
 
     /// Starts `holster` in the installation, with this on its standard input.
     pub fn start(&self, arguments: &[&str], input: &str) -> Child {
-        let mut process = self
-            .command(arguments)
+        Self::start_as(self.command(arguments), input)
+    }
+
+    /// Starts this command, with this on its standard input.
+    pub fn start_as(mut command: Command, input: &str) -> Child {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -128,7 +132,17 @@ impl Fixture {
 
     /// `holster` in the installation, ready to be started.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(holster());
+        self.installed(Command::new(holster()), arguments)
+    }
+
+    /// The same by way of a program that becomes the one that its last arguments name.
+    pub fn command_by(&self, program: &[&str], arguments: &[&str]) -> Command {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(holster());
+        self.installed(command, arguments)
+    }
+
+    fn installed(&self, mut command: Command, arguments: &[&str]) -> Command {
         command.args(arguments).current_dir(self.folder.path());
         for variable in VARIABLES {
             command.env_remove(variable);

@@ -265,7 +265,8 @@ impl Writer {
     fn tell(&self, written: io::Result<()>) {
         let trouble = written.err().map(|error| {
             format!(
-                "the audit log in {} cannot be written: {error}",
+                "the audit log in {} cannot be written: {error}; see that its folder can be written to and that its disk \
+                 has room",
                 self.folder.display()
             )
         });

@@ -64,7 +64,10 @@ pub enum VaultError {
         path: PathBuf,
         error: std::io::Error,
     },
-    #[error("the vault {} cannot be made: {error}", .path.display())]
+    #[error(
+        "the vault {} cannot be made: {error}; see that its folder can be written to and that its disk has room",
+        .path.display()
+    )]
     Make {
         path: PathBuf,
         error: std::io::Error,
@@ -87,7 +90,8 @@ pub enum VaultError {
     Newer { path: PathBuf },
     #[error("the vault {} is held by another process for too long; see what it does, and try again", .path.display())]
     Busy { path: PathBuf },
-    #[error("the vault {} cannot grow: the disk is full; nothing was changed", .path.display())]
+    #[error("the vault {} cannot grow: its disk is full, or its files may not be larger; nothing was changed: make room, \
+             and try again", .path.display())]
     Full { path: PathBuf },
     #[error("the vault {} cannot be written to; see who owns it and whether the disk is read-only", .path.display())]
     ReadOnly { path: PathBuf },
@@ -106,6 +110,15 @@ pub enum VaultError {
         path: PathBuf,
         #[source]
         error: KeyFileError,
+    },
+    #[error(
+        "the vault's key file {} cannot be written: {error}; see that its folder can be written to and that its disk has \
+         room",
+        .path.display()
+    )]
+    KeyFileUnwritten {
+        path: PathBuf,
+        error: std::io::Error,
     },
     #[error(
         "the vault's key file {} is missing; put it back from a backup, or move the vault away and add the \
@@ -196,6 +209,9 @@ impl VaultError {
             Some(8 | 14) => Self::ReadOnly { path },
             Some(11 | 26) => Self::Damaged { path, detail },
             Some(13) => Self::Full { path },
+            // `SQLITE_IOERR_WRITE` is what a limit on the size of files becomes, `SQLITE_IOERR_SHMOPEN` and
+            // `SQLITE_IOERR_SHMSIZE` what both become where the file is one that is mapped.
+            Some(10) if matches!(code, Some(778 | 4618 | 4874)) => Self::Full { path },
             _ => Self::Database { path, detail },
         }
     }

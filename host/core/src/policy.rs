@@ -54,7 +54,11 @@ pub enum Standing {
 
 /// Why it is not known what was approved.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("what was approved cannot be read or written in {}: {error}", .file.display())]
+#[error(
+    "what was approved cannot be read or written in {}: {error}; see that its folder can be written to and that its disk has \
+     room",
+    .file.display()
+)]
 pub struct PolicyError {
     file: PathBuf,
     error: Arc<io::Error>,

@@ -99,10 +99,11 @@ impl CodeCache {
             directory: folder.to_owned(),
             error,
         };
-        make_private(folder)
+        let key = make_private(folder)
             .and_then(|()| make_private(&folder.join(LOCK_FOLDER)))
+            .and_then(|()| SecretKey::open(&folder.with_extension("key")))
+            .or_else(without_room)
             .map_err(failed)?;
-        let key = SecretKey::open(&folder.with_extension("key")).map_err(failed)?;
         let files = Files::open(folder.join(FILES), &key);
         let cache = Self {
             shared: Arc::new(Shared {
@@ -375,6 +376,20 @@ impl CodeCache {
                 let _ = fs::remove_dir_all(item.path());
             }
         }
+    }
+}
+
+/// Where the disk is full, all that is missing is the cache. What this process may still come to keep, no other one trusts.
+fn without_room(error: io::Error) -> io::Result<SecretKey> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            tracing::warn!(
+                "the code cache cannot be made, so that components are compiled at each start: {error}; see that its disk \
+                 has room"
+            );
+            SecretKey::random()
+        }
+        _ => Err(error),
     }
 }
 

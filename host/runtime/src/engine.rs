@@ -48,7 +48,10 @@ impl Default for EngineSettings {
 pub enum RuntimeError {
     #[error("the engine does not start: {0}")]
     Engine(String),
-    #[error("cannot use the code cache in {}: {error}", .directory.display())]
+    #[error(
+        "cannot use the code cache in {}: {error}; see that the folder can be written to",
+        .directory.display()
+    )]
     Cache {
         directory: PathBuf,
         error: std::io::Error,

@@ -231,7 +231,8 @@ impl Runtime {
         let (cache, tools) = (self.cache.clone(), tools.to_vec());
         if let Err(error) = blocking(move || cache.store(&hash, &code, &tools)).await {
             tracing::warn!(
-                "the code of component {} is not cached: {error}",
+                "the code of component {} is not cached, and is compiled again at the next start: {error}; see that the \
+                 disk has room",
                 hash.short()
             );
         }

@@ -16,7 +16,7 @@ use crate::serve::as_nobody;
 const SECRET: &str = "work-slack-token";
 
 /// An installation with an account.
-fn connected(api: &LoopbackApi) -> Fixture {
+pub(crate) fn connected(api: &LoopbackApi) -> Fixture {
     let fixture = connecting::fixture(api, "connect.address = '127.0.0.1:0'\n[profiles.home]");
     let added = fixture.holster_with(
         &[
@@ -35,7 +35,7 @@ fn connected(api: &LoopbackApi) -> Fixture {
     fixture
 }
 
-fn segment(fixture: &Fixture) -> PathBuf {
+pub(crate) fn segment(fixture: &Fixture) -> PathBuf {
     let files = fixture.files().into_iter();
     let mut segments = files.filter(|path| path.ends_with("audit/00000001.jsonl"));
     segments.next().expect("a log")
@@ -47,7 +47,7 @@ fn line_of(text: &str, index: usize) -> &str {
 }
 
 /// The lines that the command shows.
-fn lines(fixture: &Fixture, filter: &[&str]) -> Vec<Value> {
+pub(crate) fn lines(fixture: &Fixture, filter: &[&str]) -> Vec<Value> {
     let arguments = [&["audit", "list", "--json"], filter].concat();
     let shown = fixture.holster(&arguments);
     assert!(shown.status.success(), "{}", said(&shown));

@@ -164,7 +164,8 @@ impl KeyFile {
         let key = Key::random();
         let mut content = Zeroizing::new(STANDARD.encode(key.bytes()));
         content.push('\n');
-        private::create(&path, content.as_bytes()).map_err(|error| failed(&path, error.into()))?;
+        private::create(&path, content.as_bytes())
+            .map_err(|error| VaultError::KeyFileUnwritten { path, error })?;
         Ok((key, KeeperRecord::KeyFile { number }))
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::print;
+
 /// A failure, with the code that scripts see.
 #[derive(Debug)]
 pub(crate) enum Exit {
@@ -35,7 +37,7 @@ impl Exit {
             Exit::Usage(_) => 2,
         };
         if let Some(text) = self.text() {
-            eprintln!("holster: {}", text.trim_end());
+            print::aside(format_args!("holster: {}", text.trim_end()));
         }
         ExitCode::from(code)
     }

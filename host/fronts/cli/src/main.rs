@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use holster_core::types::SPANS;
 use holster_core::{Config, guest_threads};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -102,7 +102,7 @@ impl Global {
 
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    let runtime = match Builder::new_multi_thread()
         .worker_threads(guest_threads())
         .enable_all()
         .build()
@@ -116,6 +116,7 @@ fn main() -> ExitCode {
     };
     start_log(global.verbose, traces.as_ref());
     refuse_core_dumps();
+    outlive_full_files(&runtime);
     let result = runtime.block_on(run(&global, command));
     if let Some(traces) = traces {
         traces.end();
@@ -163,6 +164,21 @@ fn refuse_core_dumps() {
         };
         if let Err(error) = setrlimit(Resource::Core, none) {
             tracing::warn!("core dumps cannot be turned off: {error}");
+        }
+    }
+}
+
+/// A file that has reached the limit of the process (`ulimit -f`) would end the process. As it is, it is as a full disk is: who
+/// writes is told, and what needs no disk goes on.
+fn outlive_full_files(runtime: &Runtime) {
+    #[cfg(unix)]
+    {
+        use rustix::process::Signal;
+        use tokio::signal::unix::{SignalKind, signal};
+        let _inside = runtime.enter();
+        // Once somebody has listened to a signal, it ends the process no more.
+        if let Err(error) = signal(SignalKind::from_raw(Signal::XFSZ.as_raw())) {
+            tracing::warn!("a file that may not grow any further ends this process: {error}");
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What goes to standard output: aligned tables for people, one JSON value for scripts.
+//! What goes to standard output: aligned tables for people, one JSON value for scripts. And what is said beside it.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -18,6 +19,11 @@ pub(crate) fn line(text: &str) -> Result<(), Exit> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(Exit::failed),
     }
+}
+
+/// Says something on standard error. Where nobody can hear it, nothing comes of that.
+pub(crate) fn aside(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Prints rows with their columns aligned. Control characters of untrusted texts are escaped.

@@ -37,8 +37,8 @@ impl Caller {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| print::aside(text)),
+            None => print::aside(text),
         }
     }
 }
@@ -56,7 +56,7 @@ impl Session for Caller {
             None => progress.done.to_string(),
         };
         match &self.bar {
-            None => eprintln!("{}", format!("progress: {far} {message}").trim_end()),
+            None => print::aside(format!("progress: {far} {message}").trim_end()),
             Some(bar) => {
                 let template = match share(&progress) {
                     Some(percent) => {

@@ -30,7 +30,11 @@ pub enum ConnectError {
          without user, path, query or fragment"
     )]
     PublicUrl { url: Url },
-    #[error("{} cannot be used to agree on who serves the connect pages: {error}", .path.display())]
+    #[error(
+        "{} cannot be used to agree on who serves the connect pages: {error}; see that its folder can be written to and that \
+         its disk has room",
+        .path.display()
+    )]
     File { path: PathBuf, error: io::Error },
     #[error(
         "another process holds {}, but serves no connect pages; end it, or wait until it is ready",

@@ -44,16 +44,22 @@ impl SecretKey {
         Ok(key.try_into().ok().filter(|_| private).map(Self))
     }
 
-    /// Written beside and linked into place, so that no process ever reads half a key.
-    fn create(path: &Path) -> io::Result<Self> {
+    /// A key that nobody else knows.
+    pub(super) fn random() -> io::Result<Self> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(io::Error::other)?;
+        Ok(Self(key))
+    }
+
+    /// Written beside and linked into place, so that no process ever reads half a key.
+    fn create(path: &Path) -> io::Result<Self> {
+        let key = Self::random()?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&key)?;
+        file.write_all(&key.0)?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|error| error.error)?;
-        Ok(Self(key))
+        Ok(key)
     }
 
     /// A MAC in progress.

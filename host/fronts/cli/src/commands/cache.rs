@@ -114,11 +114,11 @@ async fn warm(global: &Global) -> Result<(), Exit> {
         print::json(&json!({ "tools": view.tools().count(), "problems": problems }))?;
     } else {
         for problem in problems {
-            eprintln!(
+            print::aside(format_args!(
                 "holster: {} is not served: {}",
                 problem.path.display(),
                 problem.reason
-            );
+            ));
         }
         print::line(&format!("{} tools ready", view.tools().count()))?;
     }

@@ -95,7 +95,7 @@ async fn connect(
     }
     let end = Instant::now() + Duration::from_secs(seconds);
     let server = pages::here(config, host.broker()).await?;
-    eprintln!("{}", explain(host, Some(server.address()), interrupted));
+    print::aside(explain(host, Some(server.address()), interrupted));
     let unconnected = pages::wait_at(server, host.broker(), &connections, end).await?;
     match unconnected.as_slice() {
         [] => Ok(true),

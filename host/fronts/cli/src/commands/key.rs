@@ -56,8 +56,8 @@ pub(crate) fn run(global: &Global, arguments: &Arguments) -> Result<(), Exit> {
         entry.push_str("\nmetrics = true");
     }
     // Apart from the key, so that either can be piped on.
-    eprintln!(
+    print::aside(format_args!(
         "It is not shown again. Write this into holster.toml, and start `holster serve` anew:\n{entry}"
-    );
+    ));
     Ok(())
 }

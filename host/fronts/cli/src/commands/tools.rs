@@ -63,10 +63,10 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     print::table(&["TOOL", "COMPONENT", "ACCOUNTS", "DESCRIPTION"], &rows)?;
     if rows.is_empty() {
         let directory = host.config().plugin_directory().map_err(Exit::usage)?;
-        eprintln!(
+        print::aside(format_args!(
             "holster: no component in {}; put *.wasm files there",
             directory.display()
-        );
+        ));
     }
     say_what_is_wrong(&view);
     Ok(())
@@ -75,17 +75,17 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
 /// Tells the person of files and tools that are not served.
 fn say_what_is_wrong(view: &CatalogueView) {
     for problem in view.problems() {
-        eprintln!(
+        print::aside(format_args!(
             "holster: {} is not served: {}",
             problem.path.display(),
             problem.reason
-        );
+        ));
     }
     for conflict in view.conflicts() {
-        eprintln!(
+        print::aside(format_args!(
             "holster: `{}` of `{}` is left out: `{}`, whose name comes first, has a tool of that name; rename one",
             conflict.tool, conflict.left_out, conflict.served_by
-        );
+        ));
     }
 }
 

@@ -141,7 +141,9 @@ async fn rotate_key(
         return print::json(&rotation);
     }
     if let Some(leftover) = &rotation.leftover {
-        eprintln!("holster: the old key could not be taken away: {leftover}");
+        print::aside(format_args!(
+            "holster: the old key could not be taken away: {leftover}"
+        ));
     }
     print::line(&format!(
         "{} credentials are sealed anew; their key is kept by {}",
