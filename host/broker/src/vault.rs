@@ -807,6 +807,19 @@ pub(crate) fn now() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
+/// Whether something seems to have happened in the future, since the clock was set back after it. Nobody knows how long ago
+/// that was, so that what began then does not go on: by this clock it could take years to end. That a clock is put right by
+/// some seconds does not count.
+pub(crate) fn is_ahead(time: u64) -> bool {
+    const PUT_RIGHT: u64 = 60;
+    time > now() + PUT_RIGHT
+}
+
+/// Whether what lasts for `life` seconds, up to that time, has not ended.
+pub(crate) fn lasts(expires_at: u64, life: u64) -> bool {
+    expires_at > now() && !is_ahead(expires_at.saturating_sub(life))
+}
+
 fn seconds(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
 }

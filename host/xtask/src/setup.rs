@@ -77,6 +77,9 @@ pub(crate) fn prepare_tests(workspace: &Workspace, toolchain: &Toolchain) -> Res
     if shell::find_program("chromium").is_none() {
         system::install("a browser", &["chromium"])?;
     }
+    if shell::find_program("faketime").is_none() {
+        system::install("a clock that can be set", &["faketime"])?;
+    }
     Ok(())
 }
 

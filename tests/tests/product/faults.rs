@@ -1,6 +1,8 @@
 //! What goes wrong around a host, and what is left of it: a process that is killed, a disk that is full, a clock that jumps,
 //! a plugin directory that is another one all of a sudden.
 
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/full_disk.rs"]
 mod full_disk;
 #[path = "faults/kills.rs"]

@@ -27,7 +27,7 @@ use crate::oauth::{
 use crate::provider::{Provider, REDIRECT_URI, Registration};
 use crate::resolve::{Missing, Reason, Unmet};
 use crate::secret_text::{self, to_bytes};
-use crate::vault::{Digest, Found, RETRY, Revoked, now};
+use crate::vault::{Digest, Found, RETRY, Revoked, lasts, now};
 use crate::{BrokerError, CredentialKind, Owner, SignIn, User};
 
 /// How often it is looked whether a connection is over.
@@ -747,7 +747,7 @@ impl Broker {
         else {
             return Ok(false);
         };
-        if now() < next_poll_at {
+        if lasts(next_poll_at, interval) {
             return Ok(false);
         }
         let provider = self.providers.get(&found.connection.provider)?;

@@ -11,7 +11,7 @@ use crate::credential::CredentialSecret;
 use crate::oauth::{AuthorizationServers, DpopKey, OAuthClient, OAuthError, Tokens};
 use crate::provider::{ClientAuth, Provider, Rotation};
 use crate::resolve::Reason;
-use crate::vault::{Held, Renew, RenewError, RenewFailure, RenewPolicy, Renewed, now};
+use crate::vault::{Held, Renew, RenewError, RenewFailure, RenewPolicy, Renewed, is_ahead, now};
 use crate::{BrokerError, Owner};
 
 /// A token with less than this left is renewed, in seconds.
@@ -27,7 +27,9 @@ impl Broker {
     ) -> Result<Result<Arc<Held>, Reason>, BrokerError> {
         let is_due = match &held.secret {
             CredentialSecret::ClientCredentials { access: None, .. } => true,
-            _ => held.expires_at.is_some_and(|at| at < now() + SOON),
+            _ => held
+                .expires_at
+                .is_some_and(|at| at < now() + SOON || is_ahead(held.written_at)),
         };
         if !is_due || !is_renewable(&held.secret) {
             return Ok(Ok(held));

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::cipher::{Context, Key};
 use super::store::Store;
-use super::{Vault, VaultError, now, seconds};
+use super::{Vault, VaultError, lasts, now, seconds};
 use crate::connection::{Connection, ConnectionState, NewConnection};
 use crate::credential::OAuthTokens;
 use crate::secret_text::{self, to_bytes};
@@ -290,7 +290,7 @@ impl Store {
             .iter()
             .filter_map(Found::read)
             .map(|found| found.connection)
-            .find(|connection| connection.scopes.include(scopes));
+            .find(|connection| !connection.state.is_over() && connection.scopes.include(scopes));
         let is_new = joined.is_none();
         let connection = if let Some(connection) = joined {
             connection
@@ -476,10 +476,11 @@ impl Store {
             .execute(&mut *writer)
             .await
             .map_err(failed)?;
-        // Due again later, each time twice as much, so that two processes do not ask at once.
+        // Due again later, each time twice as much, so that two processes do not ask at once. What is due later than that
+        // is from before the clock was set back.
         let rows: Vec<(i64, String, Vec<u8>)> = sqlx::query_as(
             "UPDATE revocation SET attempts = attempts + 1, due_at = ?1 + (60 << min(attempts, 8)) \
-             WHERE due_at <= ?1 RETURNING id, provider, sealed",
+             WHERE due_at <= ?1 OR due_at > ?1 + (60 << 9) RETURNING id, provider, sealed",
         )
         .bind(seconds(now))
         .fetch_all(&mut *writer)
@@ -631,11 +632,11 @@ impl Found {
             ("refused", _) => ConnectionState::Refused {
                 reason: optional("reason")?,
             },
-            (_, Some(at)) if at + EXCHANGE <= now() => ConnectionState::Refused {
+            (_, Some(at)) if !lasts(at + EXCHANGE, EXCHANGE) => ConnectionState::Refused {
                 reason: "the host stopped before the answer was dealt with; connect again"
                     .to_owned(),
             },
-            (_, None) if expires_at <= now() => ConnectionState::Expired,
+            (_, None) if !lasts(expires_at, LIFETIME) => ConnectionState::Expired,
             ("created", _) => ConnectionState::Created,
             ("waiting", _) => ConnectionState::Waiting,
             _ => return None,

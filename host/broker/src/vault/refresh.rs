@@ -42,7 +42,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::store::{Store, StoredRow, Trouble, blocking};
-use super::{CacheKey, Held, Revoked, Vault, VaultError, now, seconds};
+use super::{CacheKey, Held, Revoked, Vault, VaultError, is_ahead, now, seconds};
 use crate::credential::{CredentialKind, CredentialSecret, OAuthTokens};
 use crate::{Owner, private};
 
@@ -273,6 +273,10 @@ impl Held {
             return true;
         }
         self.expires_at.is_some_and(|at| {
+            // By a clock that was set back, it may live for ever.
+            if is_ahead(self.written_at) {
+                return true;
+            }
             let life = at.saturating_sub(self.written_at);
             at <= now().saturating_add(within_s.min(life / 2))
         })

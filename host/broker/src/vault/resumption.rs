@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::cipher::Context;
 use super::store::Store;
-use super::{Vault, VaultError, now, seconds};
+use super::{Vault, VaultError, lasts, now, seconds};
 use crate::random;
 
 /// Longer than a connection lives, so that whoever connects in the last minute can still go on.
@@ -57,7 +57,7 @@ impl Vault {
         let Some((id, expires_at)) = opened.as_deref().and_then(|opened| parts(opened)) else {
             return Ok(Err(NotResumable::Foreign));
         };
-        if expires_at <= now() {
+        if !lasts(expires_at, LIFETIME) {
             return Ok(Err(NotResumable::Expired));
         }
         Ok(if store.use_up(id, expires_at).await? {

@@ -644,6 +644,22 @@ async fn a_folder_that_cannot_be_made_is_named() {
     }
 }
 
+#[test]
+fn what_seems_to_have_begun_in_the_future_is_over() {
+    let now = now();
+    for (expires_at, goes_on) in [
+        (0, false),
+        (now, false),
+        (now + 5, true),
+        (now + 600, true),
+        (now + 630, true),
+        (now + 700, false),
+        (u64::MAX, false),
+    ] {
+        assert_eq!(lasts(expires_at, 600), goes_on, "{expires_at} at {now}");
+    }
+}
+
 #[tokio::test]
 async fn a_half_made_database_is_made_again() {
     let folder = tempfile::tempdir().unwrap();

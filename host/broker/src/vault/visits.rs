@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::cipher::Context;
-use super::{Digest, Vault, VaultError, now};
+use super::{Digest, Vault, VaultError, lasts, now};
 use crate::secret_text::to_bytes;
 use crate::visit::User;
 
@@ -44,7 +44,7 @@ impl Vault {
         browser: &Digest,
         visit: &str,
     ) -> Result<Option<User>, VaultError> {
-        self.opened("visit", browser, visit).await
+        self.opened("visit", browser, VISIT, visit).await
     }
 
     /// What is needed when this browser's person is back from an issuer, within 10 minutes.
@@ -62,7 +62,7 @@ impl Vault {
         browser: &Digest,
         departure: &str,
     ) -> Result<Option<T>, VaultError> {
-        self.opened("sign-in", browser, departure).await
+        self.opened("sign-in", browser, DEPARTURE, departure).await
     }
 
     async fn sealed(
@@ -85,6 +85,7 @@ impl Vault {
         &self,
         purpose: &str,
         browser: &Digest,
+        seconds: u64,
         text: &str,
     ) -> Result<Option<T>, VaultError> {
         let Some(store) = self.existing().await? else {
@@ -96,7 +97,7 @@ impl Vault {
             .and_then(|sealed| store.open_at(place(purpose, browser), &sealed));
         let kept = opened.and_then(|bytes| serde_json::from_slice::<Kept<T>>(&bytes).ok());
         Ok(kept
-            .filter(|kept| kept.expires_at > now())
+            .filter(|kept| lasts(kept.expires_at, seconds))
             .map(|kept| kept.what))
     }
 }
