@@ -15,6 +15,8 @@ mod fake_provider;
 mod forms;
 #[path = "connections/fuzz.rs"]
 mod fuzz;
+#[path = "connections/lies.rs"]
+mod lies;
 #[path = "connections/secrets.rs"]
 mod secrets;
 #[path = "connections/setting.rs"]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fake_provider::FakeProvider;
 use crate::setting::{Host, Page, Person, sent};
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -17,7 +17,11 @@ fn now() -> u64 {
 }
 
 /// A person asks for these scopes, and the provider answers as it was told.
-async fn connect(provider: &FakeProvider, host: &Host, scopes: &str) -> (Page, ConnectionState) {
+pub(crate) async fn connect(
+    provider: &FakeProvider,
+    host: &Host,
+    scopes: &str,
+) -> (Page, ConnectionState) {
     let connection = host.connect("default", "idp", scopes).await;
     let mut person = Person::default();
     let left = person.leave(host, &connection.id).await;
@@ -25,7 +29,7 @@ async fn connect(provider: &FakeProvider, host: &Host, scopes: &str) -> (Page, C
     (page, host.state(&connection.id).await)
 }
 
-fn connected() -> ConnectionState {
+pub(crate) fn connected() -> ConnectionState {
     ConnectionState::Connected {
         account: Some("anna@example.test".to_owned()),
     }

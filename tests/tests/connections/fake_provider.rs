@@ -2,13 +2,17 @@
 //! back to the host with whatever it likes.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
 use http::header::{CONTENT_TYPE, DATE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Collected, Full};
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Collected, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -30,10 +34,68 @@ pub(crate) struct FakeProvider {
 struct Shared {
     metadata: Mutex<Value>,
     tokens: Mutex<(StatusCode, Value)>,
-    /// What the token endpoint answers instead: a status, a media type and a body.
-    said: Mutex<Option<(StatusCode, HeaderValue, Bytes)>>,
+    /// What the token endpoint answers instead.
+    said: Mutex<Option<Said>>,
     received: Mutex<Vec<(String, String)>>,
     held: watch::Sender<bool>,
+}
+
+/// An answer, whatever it means.
+#[derive(Clone)]
+pub(crate) struct Said {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) how: How,
+}
+
+/// How a body is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// At once.
+    Whole,
+    /// A byte a second.
+    Slowly,
+    /// A part of it, and then the connection is closed.
+    CutOff,
+    /// Again and again, without an end.
+    Endlessly,
+}
+
+impl Said {
+    fn response(self) -> Response<Body> {
+        let Self {
+            status,
+            headers,
+            body,
+            how,
+        } = self;
+        let half = body.slice(..body.len() / 2);
+        let mut response = Response::new(match how {
+            How::Whole => whole(body),
+            How::Slowly => streamed(stream::iter(body).then(async |byte| {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(Bytes::copy_from_slice(&[byte]))
+            })),
+            How::CutOff => streamed(stream::iter([Ok(half), Err(io::Error::other("cut off"))])),
+            How::Endlessly => streamed(stream::repeat(body).map(Ok)),
+        });
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+fn whole(body: Bytes) -> Body {
+    Full::new(body)
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
+}
+
+fn streamed(parts: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
+    StreamBody::new(parts.map(|part| part.map(Frame::data))).boxed_unsync()
 }
 
 impl FakeProvider {
@@ -99,8 +161,13 @@ impl FakeProvider {
     }
 
     /// The token endpoint says this from now on, whatever it means.
-    pub(crate) fn says(&self, status: StatusCode, media_type: HeaderValue, body: Bytes) {
-        *self.shared.said.lock().unwrap() = Some((status, media_type, body));
+    pub(crate) fn says(&self, said: Said) {
+        *self.shared.said.lock().unwrap() = Some(said);
+    }
+
+    /// It is itself again.
+    pub(crate) fn recants(&self) {
+        *self.shared.said.lock().unwrap() = None;
     }
 
     /// The token endpoint keeps its answers back, or gives them again.
@@ -156,22 +223,16 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(
-    shared: &Shared,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let body = body.collect().await.map(Collected::to_bytes);
     let form = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
     shared.received.lock().unwrap().push((path.clone(), form));
     if path == "/token"
-        && let Some((status, media_type, body)) = shared.said.lock().unwrap().clone()
+        && let Some(said) = shared.said.lock().unwrap().clone()
     {
-        let mut response = Response::new(Full::new(body));
-        *response.status_mut() = status;
-        response.headers_mut().insert(CONTENT_TYPE, media_type);
-        return Ok(response);
+        return Ok(said.response());
     }
     let (status, answer) = match (head.method, &*path) {
         (Method::GET, "/.well-known/oauth-authorization-server") => {
@@ -192,7 +253,7 @@ async fn answer(
         .header(CONTENT_TYPE, "application/json")
         // Its clock is wrong by decades.
         .header(DATE, "Tue, 01 Jan 2002 00:00:00 GMT")
-        .body(Full::new(Bytes::from(answer.to_string())))
+        .body(whole(Bytes::from(answer.to_string())))
         .expect("a valid answer");
     Ok(response)
 }

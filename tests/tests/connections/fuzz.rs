@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use holster_core::broker::{Connection, ConnectionState};
 use holster_tests::fuzz::Fuzz;
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::fake_provider::FakeProvider;
+use crate::fake_provider::{FakeProvider, How, Said};
 use crate::setting::{Host, Person, parameter, sent};
 
 /// Far longer than any answer takes.
@@ -126,7 +127,12 @@ fn no_answer_of_a_token_endpoint_breaks_a_page_or_becomes_a_token_that_is_none()
         };
         let media_type = HeaderValue::from_bytes(media_type.trim_ascii());
         let media_type = media_type.unwrap_or(HeaderValue::from_static("application/json"));
-        provider.says(status, media_type, Bytes::copy_from_slice(body));
+        provider.says(Said {
+            status,
+            headers: [(CONTENT_TYPE, media_type)].into_iter().collect(),
+            body: Bytes::copy_from_slice(body),
+            how: How::Whole,
+        });
         threads.block_on(async {
             let mut left = Left::new(&provider, &host, 0).await;
             let page = left.person.come_back(&host, &left.back).await;

@@ -20,6 +20,8 @@
 //!   which it lets a used token pass, counted from the first request. After that the credential is *uncertain*: its
 //!   access token serves until it expires, and then a person has to connect anew.
 //!
+//! A provider that takes its time holds up nobody whose token is still valid.
+//!
 //! Nothing but a person deletes a credential.
 //!
 //! The lock is an empty file for each credential that was ever renewed. It stays when the credential goes: whoever
@@ -31,6 +33,7 @@ use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +51,9 @@ use crate::{Owner, private};
 
 /// A request that takes longer is given up. The HTTP client's own limit is below it.
 const REQUEST: Duration = Duration::from_mins(1);
+
+/// Whoever has a token that is still valid does not wait longer for the next one.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// For so long another process may hold the lock: longer than a request takes.
 const LOCK: Duration = Duration::from_secs(90);
@@ -199,9 +205,9 @@ impl Vault {
         if why.is_served_by(&seen, i64::MAX) {
             return Ok(seen);
         }
-        let still_serves = why.accepts_what_is_valid() && seen.is_valid();
+        let serves = || why.accepts_what_is_valid() && seen.is_valid();
         if seen.secret.renewed_with().is_none() {
-            return if still_serves {
+            return if serves() {
                 Ok(seen)
             } else {
                 Err(RenewError::NotRenewable)
@@ -220,9 +226,32 @@ impl Vault {
             policy,
             seen: seen.generation,
         };
-        let key = task.key.clone();
+        let mut landed = pin!(self.landed(task, request));
+        let outcome = match tokio::time::timeout(PATIENCE, &mut landed).await {
+            Ok(outcome) => outcome,
+            // The refresh goes on, for those who come later.
+            Err(_) if serves() => return Ok(seen),
+            Err(_) => landed.await,
+        };
+        match outcome {
+            Err(RenewError::Transient(_) | RenewError::Uncertain | RenewError::Vault(_))
+                if serves() =>
+            {
+                Ok(seen)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The refresh that was under way, or else that of this task, once it has come to its end.
+    async fn landed<F, R>(self: &Arc<Self>, task: Task, request: F) -> Outcome
+    where
+        F: FnOnce(CredentialSecret) -> R + Send + 'static,
+        R: Future<Output = Result<Renewed, RenewFailure>> + Send + 'static,
+    {
+        let (key, why, seen) = (task.key.clone(), task.why, task.seen);
         let mut work = Some((task, request));
-        let outcome = loop {
+        loop {
             let (flight, lead) = self.refreshes.join(&key);
             let leads = lead.is_some();
             if let Some(sender) = lead {
@@ -238,17 +267,9 @@ impl Vault {
             let is_over = flight.peek().is_some();
             match flight.await {
                 // Another caller wanted less.
-                Ok(held) if !leads && !is_over && !why.is_served_by(&held, seen.generation) => {}
-                outcome => break outcome,
+                Ok(held) if !leads && !is_over && !why.is_served_by(&held, seen) => {}
+                outcome => return outcome,
             }
-        };
-        match outcome {
-            Err(RenewError::Transient(_) | RenewError::Uncertain | RenewError::Vault(_))
-                if still_serves =>
-            {
-                Ok(seen)
-            }
-            outcome => outcome,
         }
     }
 }
