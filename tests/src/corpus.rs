@@ -37,6 +37,19 @@ pub fn component_that_lists(
     guest::guest(&guest::listing(&[tool]))
 }
 
+/// A component that does no harm, and whose tool `say` is described by this word and says it.
+pub fn component_that_says(word: [u8; 4]) -> Vec<u8> {
+    let tool = guest::Tool {
+        description: &word,
+        ..guest::Tool::called("say")
+    };
+    let listing = guest::listing(&[tool]);
+    let word = guest::escaped(&word);
+    guest::guest(&format!(
+        "{listing}\n\n(data $text (i32.const 0x1040) \"{word}\")"
+    ))
+}
+
 /// All of them.
 pub fn cases() -> Vec<Case> {
     [

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use holster_runtime::{
-    COMPONENT_BYTES, InvalidComponent, LoadedComponent, Progress, Runtime, ToolDefinition,
+    COMPONENT_BYTES, InvalidComponent, LoadError, LoadedComponent, Progress, Runtime,
+    ToolDefinition,
 };
 use holster_types::{ComponentHash, ComponentName, Requirement, ToolName};
 use serde::Serialize;
@@ -87,7 +88,8 @@ impl ServedTool {
     pub(crate) async fn load(&self, runtime: &Runtime) -> Result<Arc<LoadedComponent>, String> {
         let component = &self.component;
         let load = || component.load(runtime, &|_, _| {});
-        component.loaded.get_or_try_init(load).await.cloned()
+        let loaded = component.loaded.get_or_try_init(load).await;
+        loaded.cloned().map_err(|error| error.to_string())
     }
 }
 
@@ -105,13 +107,12 @@ impl ServedComponent {
         &self,
         runtime: &Runtime,
         observe: &(dyn Fn(&ComponentName, LoadEvent) + Send + Sync),
-    ) -> Result<Arc<LoadedComponent>, String> {
+    ) -> Result<Arc<LoadedComponent>, LoadError> {
         let path = self.path.clone();
         let progress = |progress| observe(&self.name, LoadEvent::Progress(progress));
         runtime
             .load(self.hash, move || std::fs::read(path), progress)
             .await
-            .map_err(|error| error.to_string())
     }
 }
 
@@ -313,12 +314,16 @@ impl Catalogue {
     pub(crate) fn watch(&self) -> Result<watch::Watcher, notify::Error> {
         let shared = Arc::downgrade(&self.shared);
         watch::Watcher::start(&self.shared.directory, move || {
-            if let Some(shared) = shared.upgrade()
-                && let Err(error) = (Catalogue { shared }).rescan()
-            {
-                tracing::warn!("the plugin directory cannot be read: {error}");
+            if let Some(shared) = shared.upgrade() {
+                (Catalogue { shared }).rescan_or_warn();
             }
         })
+    }
+
+    fn rescan_or_warn(&self) {
+        if let Err(error) = self.rescan() {
+            tracing::warn!("the plugin directory cannot be read: {error}");
+        }
     }
 
     /// The catalogue as it is now.
@@ -411,7 +416,7 @@ impl Catalogue {
     fn load_in_background(&self, name: ComponentName, path: PathBuf, hash: ComponentHash) {
         let catalogue = self.clone();
         tokio::spawn(async move {
-            let shared = &catalogue.shared;
+            let shared = Arc::clone(&catalogue.shared);
             let unloaded = ServedComponent {
                 name,
                 path,
@@ -431,11 +436,17 @@ impl Catalogue {
                         LoadEvent::Served,
                     )
                 }
-                Err(reason) => (
-                    refused(Some(hash), &path, reason.clone()),
-                    LoadEvent::Refused(reason),
-                ),
+                Err(error) => {
+                    let reason = error.to_string();
+                    // What was read was not what was found: that says nothing of the one or of the other.
+                    let hash = (!is_of_another_moment(&error)).then_some(hash);
+                    (
+                        refused(hash, &path, reason.clone()),
+                        LoadEvent::Refused(reason),
+                    )
+                }
             };
+            let again = component.hash().is_none();
             if let Component::Refused { problem, .. } = &component {
                 problem.warn();
             }
@@ -450,12 +461,26 @@ impl Catalogue {
                 CatalogueView::of(components, old.misnamed.clone())
             });
             (shared.observer)(&name, event);
+            if again {
+                // It may have been found once more meanwhile, and taken for the one that was loading.
+                tokio::time::sleep(QUIET).await;
+                tokio::task::spawn_blocking(move || catalogue.rescan_or_warn());
+            }
         });
     }
 
     fn update(&self, mut change: impl FnMut(&CatalogueView) -> CatalogueView) {
         self.shared.view.rcu(|view| change(view));
         self.shared.changed.send_replace(());
+    }
+}
+
+/// Whether a file was replaced or removed between the look at it and its load.
+fn is_of_another_moment(error: &LoadError) -> bool {
+    match error {
+        LoadError::Changed => true,
+        LoadError::Read(error) => error.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
     }
 }
 

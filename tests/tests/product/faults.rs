@@ -7,6 +7,8 @@ mod clock;
 mod full_disk;
 #[path = "faults/kills.rs"]
 mod kills;
+#[path = "faults/replaced.rs"]
+mod replaced;
 
 use std::io;
 

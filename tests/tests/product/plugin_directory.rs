@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use holster_core::types::{ComponentHash, ToolName};
-use holster_core::{Failure, Host, LoadEvent, Outcome};
+use holster_core::{Failure, Host, LoadEvent, Outcome, Progress};
 use holster_tests::loopback_api::{Answer, LoopbackApi, Script};
 use holster_tests::{Fixture, call, component, eventually, report, with_note};
 use http::StatusCode;
@@ -82,6 +83,30 @@ async fn a_file_that_is_still_being_copied_is_served_once_it_is_whole() {
     drop(copy);
     eventually("the whole one is served", || {
         hash_of(&host, "report") == Some(ComponentHash::of(&whole))
+    })
+    .await;
+    assert_eq!(host.catalogue().problems(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_another_one_for_a_moment_is_served() {
+    let fixture = Arc::new(Fixture::new(""));
+    let whole = read(&component("parity-rust"));
+    fixture.plug_in_bytes(&whole, "it.wasm");
+    let served = ComponentHash::of(&whole);
+    let (changing, is_first) = (Arc::clone(&fixture), AtomicBool::new(true));
+    let host = fixture
+        .host_observed(move |_, event| match event {
+            // It is found, and not yet read.
+            LoadEvent::Progress(Progress::Compiling) if is_first.swap(false, Ordering::SeqCst) => {
+                changing.plug_in_bytes(&with_note(&whole, "another one"), "it.wasm");
+            }
+            LoadEvent::Refused(_) => changing.plug_in_bytes(&whole, "it.wasm"),
+            _ => {}
+        })
+        .await;
+    eventually("the component is served", || {
+        hash_of(&host, "report") == Some(served)
     })
     .await;
     assert_eq!(host.catalogue().problems(), []);
