@@ -14,7 +14,7 @@ use std::io;
 
 use bytes::Bytes;
 use holster_tests::loopback_api::{Answer as Scripted, LoopbackApi, Script};
-use holster_tests::{Fixture, HttpServer};
+use holster_tests::{Fixture, HttpServer, said};
 use http::{Method, Response, StatusCode};
 use identity_provider::{Browser, IdentityProvider, Options};
 use serde_json::{Value, json};
@@ -22,6 +22,14 @@ use url::Url;
 
 use crate::connecting;
 use crate::serve::{Answer, as_nobody};
+
+/// What a command says that ends well.
+fn succeeds(fixture: &Fixture, arguments: &[&str]) -> String {
+    let output = fixture.holster(arguments);
+    let said = said(&output);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said
+}
 
 /// An installation with a provider whose refresh tokens are used up by a refresh, and with an API that takes any token.
 async fn oauth_machine(options: Options) -> (LoopbackApi, IdentityProvider, Fixture) {

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use holster_tests::loopback_api::LoopbackApi;
-use holster_tests::{Fixture, HttpServer, component, report_arguments, said};
+use holster_tests::{Fixture, HttpServer, component, report_arguments};
 use http::{Method, StatusCode};
 use identity_provider::{Browser, Options};
 use serde_json::json;
 
-use super::{consented, fetch, oauth_machine, page_of};
+use super::{consented, fetch, oauth_machine, page_of, succeeds};
 use crate::serve::{Client, as_caller, as_nobody, assert_counted_apart, keys, sign_in_as};
 use crate::{audit, connecting};
 
@@ -211,7 +211,6 @@ async fn calls_end_in_time_and_are_on_record_whatever_time_it_is() {
         assert_eq!(answer.status, StatusCode::OK, "{seconds}: {}", answer.body);
     }
     assert!(server.end(Duration::from_secs(10)));
-    let verified = fixture.holster(&["audit", "verify"]);
-    assert!(verified.status.success(), "{}", said(&verified));
+    succeeds(&fixture, &["audit", "verify"]);
     assert_eq!(audit::lines(&fixture, &[]).len(), 2 * times.len());
 }

@@ -17,7 +17,7 @@ use http::StatusCode;
 use identity_provider::{Browser, Options};
 use tokio::time::sleep;
 
-use super::{consented, fetch, fetch_of, oauth_machine, page_of};
+use super::{consented, fetch, fetch_of, oauth_machine, page_of, succeeds};
 use crate::serve::{Client, as_nobody};
 use crate::{audit, connecting};
 
@@ -43,13 +43,6 @@ fn leave_room(server: &HttpServer, room: Option<u64>) {
         .args(["--pid", &process, &format!("--fsize={room}:")])
         .status();
     assert!(limited.expect("`prlimit` is there").success());
-}
-
-fn succeeds(fixture: &Fixture, arguments: &[&str]) -> String {
-    let output = fixture.holster(arguments);
-    let said = said(&output);
-    assert!(output.status.success(), "{arguments:?}: {said}");
-    said
 }
 
 /// An error that says where there is no room, and what to do.

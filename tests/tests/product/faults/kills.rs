@@ -12,7 +12,7 @@ use http::{Method, Response, StatusCode};
 use identity_provider::{Browser, IdentityProvider, Options};
 use tokio::time::{sleep, sleep_until};
 
-use super::{consented, fetch, fetch_of, oauth_machine, page_of};
+use super::{consented, fetch, fetch_of, oauth_machine, page_of, succeeds};
 use crate::connecting;
 use crate::serve::as_nobody;
 
@@ -69,13 +69,6 @@ impl Machine {
             renewed: tokio::time::Instant::now(),
             killed: BTreeMap::new(),
         }
-    }
-
-    fn succeeds(&self, arguments: &[&str]) -> String {
-        let output = self.fixture.holster(arguments);
-        let said = said(&output);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        said
     }
 
     /// Runs `holster` for as long as `time`, then kills it. Whether it was killed before its end.
@@ -170,9 +163,9 @@ impl Machine {
     /// Nothing is half done, and nothing is lost that was done.
     fn assert_sound(&self) {
         for check in ["cache", "vault", "audit"] {
-            self.succeeds(&[check, "verify"]);
+            succeeds(&self.fixture, &[check, "verify"]);
         }
-        let listed = self.succeeds(&["auth", "list"]);
+        let listed = succeeds(&self.fixture, &["auth", "list"]);
         for profile in &self.kept {
             assert!(listed.contains(profile.as_str()), "{profile}: {listed}");
         }
@@ -219,7 +212,7 @@ async fn a_process_that_is_killed_at_any_point_leaves_nothing_half_done_and_lose
  {
     let mut machine = Machine::new().await;
     let report = report_arguments().to_string();
-    machine.succeeds(&["call", "report", &report]);
+    succeeds(&machine.fixture, &["call", "report", &report]);
     let mut rounds = 0..SPARED * kills();
     while machine.killed.values().sum::<u32>() < kills() {
         let round = rounds
@@ -244,10 +237,10 @@ async fn a_process_that_is_killed_at_any_point_leaves_nothing_half_done_and_lose
         machine.killed
     );
     // The next start finds everything as it should be.
-    let listed = machine.succeeds(&["tools"]);
+    let listed = succeeds(&machine.fixture, &["tools"]);
     assert!(
         listed.contains("report") && listed.contains("tool-"),
         "{listed}"
     );
-    machine.succeeds(&["call", "report", &report]);
+    succeeds(&machine.fixture, &["call", "report", &report]);
 }
