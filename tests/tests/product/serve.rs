@@ -547,27 +547,53 @@ async fn mcp_over_http_lists_and_calls_in_a_session_and_without() {
         answer.body
     );
 
-    let mut call = call;
-    call["params"]["_meta"] = json!({
+    let answer = without_session(&client, "report", json!({ "arguments": report() })).await;
+    assert_eq!(
+        answer["result"]["structuredContent"]["total"], 5.0,
+        "{answer}"
+    );
+}
+
+/// A call as the version without sessions has it, by a client that shows forms.
+async fn without_session(client: &Client, tool: &str, mut params: Value) -> Value {
+    params["name"] = tool.into();
+    params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": { "elicitation": { "form": {} } },
         "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
     });
+    let call = json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params });
     let headers = [
         ("content-type", "application/json"),
         ("accept", "application/json, text/event-stream"),
         ("mcp-protocol-version", "2026-07-28"),
         ("mcp-method", "tools/call"),
-        ("mcp-name", "report"),
+        ("mcp-name", tool),
     ];
     let answer = client
         .send(Method::POST, "mcp", &headers, &call.to_string())
         .await;
-    assert_eq!(
-        answer.body["result"]["structuredContent"]["total"], 5.0,
-        "{}",
-        answer.body
-    );
+    answer.body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_asks_over_http_between_two_requests_and_only_who_was_asked_answers() {
+    let (_fixture, server) = parity(&keys());
+    let (ann, bob) = (as_caller(&server, "ann"), as_caller(&server, "bob"));
+    let asked = without_session(&ann, "invite", json!({ "arguments": {} })).await;
+    let asked = &asked["result"];
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    let who =
+        json!({ "action": "accept", "content": { "name": "Ann", "guests": 2, "meal": "fish" } });
+    let answered = json!({ "arguments": {}, "requestState": asked["requestState"], "inputResponses": { "answer": who } });
+
+    let refused = without_session(&bob, "invite", answered.clone()).await;
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    let ended = without_session(&ann, "invite", answered.clone()).await;
+    let content = &ended["result"]["structuredContent"];
+    assert_eq!(content["who"], "Ann with 2 for fish", "{ended}");
+    let again = without_session(&ann, "invite", answered).await;
+    assert_eq!(again["error"]["code"], -32602, "{again}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
