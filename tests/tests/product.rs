@@ -16,6 +16,8 @@ mod command_line;
 mod conformance;
 #[path = "product/connecting.rs"]
 mod connecting;
+#[path = "product/egress.rs"]
+mod egress;
 #[path = "product/engine.rs"]
 mod engine;
 #[path = "product/faults.rs"]

@@ -423,6 +423,7 @@ impl Host {
                 reason,
             })?;
         let context = CallContext {
+            tenant: call.tenant.clone(),
             thread: call.thread.clone(),
             profile: self.profile(call, &grants),
         };

@@ -30,10 +30,27 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 /// Makes connections, to addresses within a reach alone.
 pub type Connector = HttpsConnector<HttpConnector<CheckedResolver>>;
 
+/// What all connections of a process have in common: which certificates are trusted.
+///
+/// Over TLS, HTTP/2 is offered before HTTP/1.1 (ALPN, RFC 9113 §3.2); without TLS, HTTP/1.1 is spoken.
+#[derive(Clone, Default)]
+pub struct Connectors(Arc<OnceLock<ClientConfig>>);
+
+impl Connectors {
+    /// Reads no certificate yet: most runs of the command send no request.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn of(&self, reach: Reach) -> Connector {
+        connector(reach, self.0.get_or_init(tls).clone())
+    }
+}
+
 /// One client for each reach, so that a connection made under a wider one never serves a narrower one.
 pub struct Clients<B> {
     build: fn(Connector) -> Client<Connector, B>,
-    tls: OnceLock<ClientConfig>,
+    connectors: Connectors,
     public: OnceLock<Client<Connector, B>>,
     loopback: OnceLock<Client<Connector, B>>,
     literal: OnceLock<Client<Connector, B>>,
@@ -41,12 +58,16 @@ pub struct Clients<B> {
 }
 
 impl<B> Clients<B> {
-    /// Clients as `build` makes them. Reads no certificate and opens no connection yet: most runs of the command send
-    /// no request.
+    /// Clients as `build` makes them. Opens no connection yet.
     pub fn new(build: fn(Connector) -> Client<Connector, B>) -> Self {
+        Self::with(&Connectors::new(), build)
+    }
+
+    /// The same, with what connections have in common.
+    pub fn with(connectors: &Connectors, build: fn(Connector) -> Client<Connector, B>) -> Self {
         Self {
             build,
-            tls: OnceLock::new(),
+            connectors: connectors.clone(),
             public: OnceLock::new(),
             loopback: OnceLock::new(),
             literal: OnceLock::new(),
@@ -62,7 +83,7 @@ impl<B> Clients<B> {
             Reach::Literal => &self.literal,
             Reach::Anywhere => &self.anywhere,
         };
-        client.get_or_init(|| (self.build)(connector(reach, self.tls.get_or_init(tls).clone())))
+        client.get_or_init(|| (self.build)(self.connectors.of(reach)))
     }
 }
 

@@ -5,21 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use holster_types::{ComponentHash, Grant, HostRule, ProfileName, ProviderId, ThreadId, ToolName};
+use holster_types::{
+    ComponentHash, Grant, HostRule, ProfileName, ProviderId, TenantId, ThreadId, ToolName,
+};
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, Trap};
+use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::Runtime;
 use crate::auth::TooManyHostCalls;
 use crate::bindings::{Plugin, PluginPre, wit_tool};
 use crate::clock::Turns;
-use crate::egress::Visits;
+use crate::egress::{Speaker, Visits};
 use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
 use crate::session::{CallSession, Session};
-use crate::state::{CallState, Refused};
+use crate::state::{CallState, Refused, Surroundings};
 use crate::tool::{InvalidOutput, ToolError, ToolOutput};
 
 /// What an operator allows a component, beyond the hosts of its grants.
@@ -41,6 +44,8 @@ pub struct Sandbox {
 /// For whom a call runs.
 #[derive(Debug, Clone)]
 pub struct CallContext {
+    /// The user. The guest does not learn who it is.
+    pub tenant: TenantId,
     /// The conversation.
     pub thread: ThreadId,
     /// The profile whose accounts serve the call.
@@ -198,6 +203,7 @@ impl Runtime {
                 Sealed::seal(grant, revealed)
             })
             .collect();
+        let speaker = Speaker::new(granted_to, context.tenant.clone(), &grants);
         let watch = LeakWatch::new(grants, &self.needles);
         let session = session
             .map(|session| CallSession::new(session, &watch, limits, &self.engine.questions));
@@ -206,9 +212,14 @@ impl Runtime {
             profile: context.profile.to_string(),
             deadline: deadline(limits.time),
         };
-        let mut instance = self
-            .instance(component, tool, &watch, sandbox, visits, place)
-            .await;
+        let surroundings = Surroundings {
+            tool: tool.as_str(),
+            watch: &watch,
+            sandbox,
+            wasi: WasiCtxBuilder::new(),
+            egress: self.egress.for_call(Some(speaker), &watch, sandbox, visits),
+        };
+        let mut instance = self.instance(component, surroundings, place).await;
         instance.store.data_mut().session = session;
         let made = instance.plugin.take();
         let running = self.engine.clock.run();
@@ -259,19 +270,15 @@ impl Runtime {
     async fn instance(
         &self,
         component: &LoadedComponent,
-        tool: &ToolName,
-        watch: &Arc<LeakWatch>,
-        sandbox: &Sandbox,
-        visits: Arc<Visits>,
+        surroundings: Surroundings<'_>,
         place: OwnedSemaphorePermit,
     ) -> Instance {
-        let computes = component.computes(tool);
-        let tool = tool.as_str();
-        if let Some(mut spare) = component.spares.take(sandbox).await {
-            let before = spare.store.data();
-            let state = CallState::taking_over(before, tool, watch, sandbox, &self.egress, visits);
+        let limits = &surroundings.sandbox.limits;
+        let computes = component.computes(surroundings.tool);
+        if let Some(mut spare) = component.spares.take(surroundings.sandbox).await {
+            let state = CallState::taking_over(spare.store.data(), surroundings);
             *spare.store.data_mut() = state;
-            let turns = self.limit(&mut spare.store, &computes, &sandbox.limits);
+            let turns = self.limit(&mut spare.store, &computes, limits);
             return Instance {
                 store: spare.store,
                 plugin: Some(spare.plugin),
@@ -279,8 +286,7 @@ impl Runtime {
                 _places: (place, Some(spare.place)),
             };
         }
-        let state = CallState::new(tool, watch, sandbox, &self.egress, visits);
-        let (store, turns) = self.store(state, &computes, &sandbox.limits);
+        let (store, turns) = self.store(CallState::new(surroundings), &computes, limits);
         Instance {
             store,
             plugin: None,

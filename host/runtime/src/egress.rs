@@ -3,7 +3,7 @@
 //! A request leaves only for a host that the tool's providers or the policy name, and only to an address that is
 //! public, unless the name is an address itself. Sealed tokens in it become secrets here, and only for the hosts of
 //! their provider. Redirects are not followed: the guest sees them, and each next request is judged
-//! anew.
+//! anew. Connections are kept, each for whom it spoke before ([`client`]).
 
 mod client;
 mod metered;
@@ -17,13 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use holster_types::{Grant, HostPattern, HostRule, Reach};
-use http::header::{HOST, HeaderValue};
+use http::header::HOST;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use percent_encoding::{percent_decode, percent_decode_str};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use self::client::Clients;
+pub(crate) use self::client::Speaker;
+use self::client::{Clients, Speakers};
 use self::metered::Metered;
 use self::proven::{Nonces, Prover, wants_nonce};
 use self::traced::Traced;
@@ -32,32 +33,31 @@ use crate::call::{HostVisit, Sandbox};
 use crate::leak::{LeakPlace, LeakWatch};
 use crate::sealing::Sealed;
 
-/// The HTTP clients of the process, shared by all calls.
-#[derive(Clone)]
+/// The HTTP clients of the process.
+#[derive(Clone, Default)]
 pub(crate) struct Egress {
-    clients: Arc<Clients>,
+    speakers: Arc<Speakers>,
     nonces: Arc<Nonces>,
 }
 
 impl Egress {
     pub(crate) fn new() -> Self {
-        Self {
-            clients: Arc::new(Clients::new()),
-            nonces: Arc::default(),
-        }
+        Self::default()
     }
 
-    /// The egress of one call.
+    /// The egress of one call. Without a speaker, nothing leaves.
     pub(crate) fn for_call(
         &self,
-        watch: Arc<LeakWatch>,
+        speaker: Option<Speaker>,
+        watch: &Arc<LeakWatch>,
         sandbox: &Sandbox,
         visits: Arc<Visits>,
     ) -> CallEgress {
         CallEgress {
-            clients: Arc::clone(&self.clients),
+            speaker,
+            speakers: Arc::clone(&self.speakers),
             nonces: Arc::clone(&self.nonces),
-            watch,
+            watch: Arc::clone(watch),
             hosts: sandbox.hosts.clone(),
             requests_left: sandbox.limits.requests,
             request_bytes_left: Arc::new(AtomicU64::new(sandbox.limits.request_bytes)),
@@ -106,7 +106,9 @@ impl Visits {
 
 /// The egress of one call: whom it may ask, how often, and with which secrets.
 pub(crate) struct CallEgress {
-    clients: Arc<Clients>,
+    /// `None` where nobody calls.
+    speaker: Option<Speaker>,
+    speakers: Arc<Speakers>,
     nonces: Arc<Nonces>,
     watch: Arc<LeakWatch>,
     hosts: Vec<HostRule>,
@@ -156,9 +158,19 @@ impl std::fmt::Display for Origin<'_> {
     }
 }
 
+/// A request that may leave.
+struct Admitted<'a> {
+    /// Those of whom it speaks for.
+    clients: Arc<Clients>,
+    reach: Reach,
+    /// Whose secret it carries.
+    carried: Option<&'a Grant>,
+}
+
 /// Why a request does not leave.
 #[derive(Debug)]
 enum Denied {
+    Nobody,
     BadUri,
     Host,
     Part(String),
@@ -170,6 +182,7 @@ enum Denied {
 impl std::fmt::Display for Denied {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Denied::Nobody => f.write_str("nobody has called"),
             Denied::BadUri => f.write_str("the URI names no plain host"),
             Denied::Host => f.write_str(
                 "the host is neither one of the tool's providers nor named by the policy",
@@ -192,12 +205,11 @@ impl std::fmt::Display for Denied {
 }
 
 impl CallEgress {
-    /// Judges a request and puts the secrets into it; says whose.
-    fn admit(
-        &mut self,
-        request: &mut Request<WasiBody>,
-    ) -> Result<(Reach, Option<&Grant>), Denied> {
+    /// Judges a request and puts the secrets into it.
+    fn admit(&mut self, request: &mut Request<WasiBody>) -> Result<Admitted<'_>, Denied> {
         self.look_at(request)?;
+        let speaker = self.speaker.as_ref().ok_or(Denied::Nobody)?;
+        let clients = self.speakers.clients_of(speaker);
         let uri = request.uri().clone();
         let origin = Origin::of(&uri).ok_or(Denied::BadUri)?;
         let provider_host = self
@@ -206,14 +218,15 @@ impl CallEgress {
             .any(|sealed| origin.fits(&sealed.grant.hosts));
         self.check_host(&origin, request, provider_host)?;
         self.requests_left = self.requests_left.checked_sub(1).ok_or(Denied::Requests)?;
-        // RFC 9112 §3.2: as the URI has it. A guest cannot set it; whoever comes by another way cannot either.
-        let host =
-            HeaderValue::try_from(uri.authority().map_or("", |authority| authority.as_str()));
-        request
-            .headers_mut()
-            .insert(HOST, host.map_err(|_| Denied::BadUri)?);
+        // RFC 9112 §3.2: the client writes it as the URI has it; over HTTP/2 (RFC 9113 §8.3.1), `:authority` says it. A guest
+        // cannot set it; whoever comes by another way cannot either.
+        request.headers_mut().remove(HOST);
         let carried = secrets::unseal(request, &origin, self.watch.grants())?;
-        Ok((Reach::of(origin.host), carried))
+        Ok(Admitted {
+            clients,
+            reach: Reach::of(origin.host),
+            carried,
+        })
     }
 
     /// Whether the policy lets the request go there. What it says of a host goes before what a provider's file says.
@@ -285,7 +298,12 @@ impl WasiHttpHooks for CallEgress {
             Origin::of(request.uri()).map_or_else(unknown, |origin| origin.to_string());
         let mut method = request.method().to_string();
         let nonces = Arc::clone(&self.nonces);
-        let admitted = self.admit(&mut request).map(|(reach, carried)| {
+        let admitted = self.admit(&mut request).map(|admitted| {
+            let Admitted {
+                clients,
+                reach,
+                carried,
+            } = admitted;
             let provider = carried.map(|grant| grant.provider.clone());
             let proof = carried.and_then(|grant| grant.proof.clone());
             let prover = proof.map(|proof| Prover {
@@ -293,7 +311,7 @@ impl WasiHttpHooks for CallEgress {
                 origin: target.clone(),
                 nonces,
             });
-            (reach, provider, prover)
+            (clients, reach, provider, prover)
         });
         if let Err(Denied::Secret(_)) = admitted {
             // The host or the method may be the secret.
@@ -306,12 +324,12 @@ impl WasiHttpHooks for CallEgress {
             provider: admitted
                 .as_ref()
                 .ok()
-                .and_then(|(_, provider, _)| provider.clone()),
+                .and_then(|(_, _, provider, _)| provider.clone()),
             status: None,
             rejected: false,
         });
-        let (reach, prover) = match admitted {
-            Ok((reach, _, prover)) => (reach, prover),
+        let (clients, reach, prover) = match admitted {
+            Ok((clients, reach, _, prover)) => (clients, reach, prover),
             Err(denied) => {
                 tracing::debug!("request denied: {denied}");
                 Traced::refused();
@@ -333,7 +351,6 @@ impl WasiHttpHooks for CallEgress {
             }
         });
         let options = options.unwrap_or_default();
-        let clients = Arc::clone(&self.clients);
         let response_bytes_left = Arc::clone(&self.response_bytes_left);
         let visits = Arc::clone(&self.visits);
         Box::new(traced.answer(async move {
@@ -373,6 +390,11 @@ fn take(left: &AtomicU64, bytes: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use holster_types::{ComponentHash, TenantId};
+    use http::HeaderValue;
     use http_body_util::Empty;
 
     use super::*;
@@ -396,9 +418,25 @@ mod tests {
     }
 
     fn with(grant: Grant, sandbox: &Sandbox) -> CallEgress {
-        let grants = Arc::new([Sealed::seal(grant, false)]);
+        for_call(&Egress::new(), "a", "ann", grant, sandbox)
+    }
+
+    /// The egress of a call of the component whose bytes these are, for a user.
+    fn for_call(
+        egress: &Egress,
+        component: &str,
+        tenant: &str,
+        grant: Grant,
+        sandbox: &Sandbox,
+    ) -> CallEgress {
+        let grants: Arc<[_]> = Arc::new([Sealed::seal(grant, false)]);
+        let (component, tenant) = (
+            ComponentHash::of(component.as_bytes()),
+            TenantId::new(tenant),
+        );
+        let speaker = Speaker::new(component, tenant.unwrap(), &grants);
         let watch = LeakWatch::new(grants, &NeedleCache::new());
-        Egress::new().for_call(watch, sandbox, Arc::default())
+        egress.for_call(Some(speaker), &watch, sandbox, Arc::default())
     }
 
     fn request(uri: &str, token: &str) -> Request<WasiBody> {
@@ -504,23 +542,15 @@ mod tests {
     }
 
     #[test]
-    fn the_host_header_is_the_uris() {
-        let mut egress = egress(
-            &["files.example.org", "http://127.0.0.1:8080"],
-            &["slack.com"],
-        );
-        for (uri, host) in [
-            ("https://slack.com/api", "slack.com"),
-            ("https://files.example.org/", "files.example.org"),
-            ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
-        ] {
+    fn a_host_header_of_the_guests_own_does_not_leave() {
+        let mut egress = egress(&["files.example.org"], &["slack.com"]);
+        for uri in ["https://slack.com/api", "https://files.example.org/"] {
             let mut request = request(uri, "none");
             let headers = request.headers_mut();
             headers.append(HOST, HeaderValue::from_static("evil.example"));
             headers.append(HOST, HeaderValue::from_static("evil2.example"));
             egress.admit(&mut request).unwrap();
-            let hosts: Vec<_> = request.headers().get_all(HOST).iter().collect();
-            assert_eq!(hosts, [host]);
+            assert_eq!(request.headers().get(HOST), None);
         }
     }
 
@@ -566,5 +596,108 @@ mod tests {
             egress.admit(&mut request("https://slack.com/", "none")),
             Err(Denied::Requests)
         ));
+    }
+
+    /// A server of plain HTTP/1.1: its address, and how many connections it got so far, with the `Host` of each request.
+    fn server() -> (String, Arc<Mutex<Vec<Vec<String>>>>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let connections: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+        let kept = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            for (number, connection) in listener.incoming().enumerate() {
+                kept.lock().unwrap().push(Vec::new());
+                let (kept, mut connection) = (Arc::clone(&kept), connection.unwrap());
+                std::thread::spawn(move || {
+                    let mut request = [0; 4096];
+                    while let Ok(length @ 1..) = connection.read(&mut request) {
+                        let text = String::from_utf8_lossy(&request[..length]).to_lowercase();
+                        let hosts = text.lines().filter_map(|line| line.strip_prefix("host: "));
+                        kept.lock().unwrap()[number].extend(hosts.map(str::to_owned));
+                        let _ =
+                            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                    }
+                });
+            }
+        });
+        (url, connections)
+    }
+
+    async fn sent(egress: &mut CallEgress, url: &str) {
+        let sent = egress.send_request(
+            request(url, "none"),
+            None,
+            Box::new(std::future::ready(Ok(()))),
+        );
+        let (response, _) = Box::into_pin(sent).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().collect().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn requests_of_one_call_after_another_share_a_connection_and_nobody_elses_use_it() {
+        let (url, connections) = server();
+        let egress = Egress::new();
+        let host: HostPattern = url.parse().unwrap();
+        let sandbox = Sandbox {
+            hosts: vec![host.clone().into()],
+            ..Sandbox::default()
+        };
+        let of_generation = |generation| Grant {
+            generation,
+            ..grant("planted-secret", &["slack.com"])
+        };
+        // Another component, another user, a renewed token.
+        for (component, tenant, generation, connected) in [
+            ("a", "ann", 1, 1),
+            ("a", "ann", 1, 1),
+            ("b", "ann", 1, 2),
+            ("a", "bob", 1, 3),
+            ("a", "ann", 2, 4),
+            ("a", "ann", 1, 4),
+        ] {
+            let grant = of_generation(generation);
+            let mut call = for_call(&egress, component, tenant, grant, &sandbox);
+            for _ in 0..3 {
+                sent(&mut call, &format!("{url}/a")).await;
+            }
+            let connections = connections.lock().unwrap().len();
+            assert_eq!(connections, connected, "{component} {tenant} {generation}");
+        }
+        let connections = connections.lock().unwrap();
+        let requests: Vec<_> = connections.iter().map(Vec::len).collect();
+        assert_eq!(requests, [9, 3, 3, 3]);
+        let host = url.strip_prefix("http://").unwrap();
+        assert!(connections.concat().iter().all(|named| named == host));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_made_by_one_name_serves_no_other() {
+        let (url, connections) = server();
+        let by_name = url.replace("127.0.0.1", "localhost");
+        let sandbox = Sandbox {
+            hosts: [&url, &by_name]
+                .map(|host| host.parse::<HostPattern>().unwrap().into())
+                .into(),
+            ..Sandbox::default()
+        };
+        let mut call = with(grant("planted-secret", &["slack.com"]), &sandbox);
+        for url in [&url, &by_name, &url, &by_name] {
+            sent(&mut call, url).await;
+        }
+        assert_eq!(connections.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn where_nobody_calls_nothing_leaves() {
+        let watch = LeakWatch::new(Arc::new([]), &NeedleCache::new());
+        let host: HostPattern = "slack.com".parse().unwrap();
+        let sandbox = Sandbox {
+            hosts: vec![host.into()],
+            ..Sandbox::default()
+        };
+        let mut egress = Egress::new().for_call(None, &watch, &sandbox, Arc::default());
+        let mut request = request("https://slack.com/", "none");
+        assert!(matches!(egress.admit(&mut request), Err(Denied::Nobody)));
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use holster_types::{ComponentHash, ToolName};
 use wasmtime::Store;
 use wasmtime::component::Component;
+use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::background::{compile, in_background};
 use crate::bindings::{Plugin, PluginPre};
@@ -14,7 +15,7 @@ use crate::call::discover;
 use crate::component::{InvalidComponent, inspect};
 use crate::leak::LeakWatch;
 use crate::spares::Spares;
-use crate::state::CallState;
+use crate::state::{CallState, Surroundings};
 use crate::tool::ToolDefinition;
 use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox, merge};
 
@@ -51,9 +52,9 @@ impl LoadedComponent {
     }
 
     /// Whether the last call of a tool computed for long: kept by the calls.
-    pub(crate) fn computes(&self, tool: &ToolName) -> Arc<AtomicBool> {
+    pub(crate) fn computes(&self, tool: &str) -> Arc<AtomicBool> {
         let tools = self.tools.iter().zip(&self.computes);
-        let mut found = tools.filter(|(known, _)| known.name == *tool);
+        let mut found = tools.filter(|(known, _)| known.name.as_str() == tool);
         found
             .next()
             .map(|(_, computes)| Arc::clone(computes))
@@ -197,13 +198,14 @@ impl Runtime {
             limits: Limits::DISCOVERY,
             ..Sandbox::default()
         };
-        let state = CallState::new(
-            "list-tools",
-            &LeakWatch::new(Arc::new([]), &self.needles),
-            &sandbox,
-            &self.egress,
-            Arc::default(),
-        );
+        let watch = LeakWatch::new(Arc::new([]), &self.needles);
+        let state = CallState::new(Surroundings {
+            tool: "list-tools",
+            watch: &watch,
+            sandbox: &sandbox,
+            wasi: WasiCtxBuilder::new(),
+            egress: self.egress.for_call(None, &watch, &sandbox, Arc::default()),
+        });
         self.tools_of(&component.pre, state).await
     }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime::Store;
+use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::Runtime;
 use crate::bindings::Plugin;
@@ -21,7 +22,7 @@ use crate::egress::Visits;
 use crate::leak::LeakWatch;
 use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
-use crate::state::CallState;
+use crate::state::{CallState, Surroundings};
 
 /// How many wait for each component.
 const WAITING: usize = 2;
@@ -204,8 +205,15 @@ impl Runtime {
         };
         let nobody = LeakWatch::new(Arc::new([]), &self.needles);
         let visits = Arc::new(Visits::default());
-        let name = component.hash().short();
-        let state = CallState::new(&name, &nobody, &sandbox, &self.egress, Arc::clone(&visits));
+        let state = CallState::new(Surroundings {
+            tool: &component.hash().short(),
+            watch: &nobody,
+            sandbox: &sandbox,
+            wasi: WasiCtxBuilder::new(),
+            egress: self
+                .egress
+                .for_call(None, &nobody, &sandbox, Arc::clone(&visits)),
+        });
         let (mut store, turns) = self.store(state, &Arc::default(), &sandbox.limits);
         let _running = self.engine.clock.run();
         let start = Instant::now();

@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{wit_auth, wit_session};
 use crate::call::Sandbox;
-use crate::egress::{CallEgress, Egress, Visits};
+use crate::egress::{CallEgress, Egress};
 use crate::engine::{CORE_INSTANCES, MEMORIES, TABLES};
 use crate::guest_log::GuestLog;
 use crate::leak::{LeakWatch, NeedleCache};
@@ -37,29 +37,26 @@ pub(crate) struct CallState {
     pub(crate) limiter: Limiter,
 }
 
+/// What surrounds an instance.
+pub(crate) struct Surroundings<'a> {
+    /// The name under which it is logged.
+    pub(crate) tool: &'a str,
+    pub(crate) watch: &'a Arc<LeakWatch>,
+    pub(crate) sandbox: &'a Sandbox,
+    pub(crate) wasi: WasiCtxBuilder,
+    pub(crate) egress: CallEgress,
+}
+
 impl CallState {
     /// The state of a real call.
-    pub(crate) fn new(
-        tool: &str,
-        watch: &Arc<LeakWatch>,
-        sandbox: &Sandbox,
-        egress: &Egress,
-        visits: Arc<Visits>,
-    ) -> Self {
-        Self::since(Instant::now(), tool, watch, sandbox, egress, visits)
+    pub(crate) fn new(surroundings: Surroundings<'_>) -> Self {
+        Self::since(Instant::now(), surroundings)
     }
 
     /// The state of a call whose instance was made before, under the same limits: its clock goes on, and what it took
     /// counts.
-    pub(crate) fn taking_over(
-        before: &Self,
-        tool: &str,
-        watch: &Arc<LeakWatch>,
-        sandbox: &Sandbox,
-        egress: &Egress,
-        visits: Arc<Visits>,
-    ) -> Self {
-        let mut state = Self::since(before.made_at, tool, watch, sandbox, egress, visits);
+    pub(crate) fn taking_over(before: &Self, surroundings: Surroundings<'_>) -> Self {
+        let mut state = Self::since(before.made_at, surroundings);
         state.limiter = Limiter {
             refused: None,
             ..before.limiter
@@ -67,15 +64,13 @@ impl CallState {
         state
     }
 
-    fn since(
-        made_at: Instant,
-        tool: &str,
-        watch: &Arc<LeakWatch>,
-        sandbox: &Sandbox,
-        egress: &Egress,
-        visits: Arc<Visits>,
-    ) -> Self {
-        let mut wasi = WasiCtxBuilder::new();
+    fn since(made_at: Instant, mut surroundings: Surroundings<'_>) -> Self {
+        let Surroundings {
+            watch,
+            sandbox,
+            wasi,
+            ..
+        } = &mut surroundings;
         wasi.monotonic_clock(Since(made_at));
         for sealed in watch.grants().iter() {
             if sandbox.environment.contains(&sealed.grant.provider) {
@@ -84,21 +79,13 @@ impl CallState {
                 }
             }
         }
-        let limits = &sandbox.limits;
-        let config = sandbox
-            .config
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let egress = egress.for_call(Arc::clone(watch), sandbox, visits);
-        Self::with(made_at, tool, wasi, watch, config, egress, limits)
+        Self::with(made_at, surroundings)
     }
 
     /// The state of `list-tools`: imports that do nothing, clocks that stand still, randomness that repeats.
     pub(crate) fn discovery(egress: &Egress, needles: &NeedleCache) -> Self {
-        let limits = Limits::DISCOVERY;
         let sandbox = Sandbox {
-            limits: limits.clone(),
+            limits: Limits::DISCOVERY,
             ..Sandbox::default()
         };
         let mut wasi = WasiCtxBuilder::new();
@@ -108,33 +95,33 @@ impl CallState {
             .insecure_random(wasmtime_wasi::random::Deterministic::new(vec![0]))
             .insecure_random_seed(0);
         let watch = LeakWatch::new(Arc::new([]), needles);
-        let egress = egress.for_call(Arc::clone(&watch), &sandbox, Arc::default());
-        Self::with(
-            Instant::now(),
-            "list-tools",
+        let surroundings = Surroundings {
+            tool: "list-tools",
+            watch: &watch,
+            sandbox: &sandbox,
             wasi,
-            &watch,
-            WasiConfigVariables::new(),
-            egress,
-            &limits,
-        )
+            egress: egress.for_call(None, &watch, &sandbox, Arc::default()),
+        };
+        Self::with(Instant::now(), surroundings)
     }
 
-    fn with(
-        made_at: Instant,
-        tool: &str,
-        mut wasi: WasiCtxBuilder,
-        watch: &Arc<LeakWatch>,
-        config: WasiConfigVariables,
-        egress: CallEgress,
-        limits: &Limits,
-    ) -> Self {
+    fn with(made_at: Instant, surroundings: Surroundings<'_>) -> Self {
+        let Surroundings {
+            tool,
+            watch,
+            sandbox,
+            mut wasi,
+            egress,
+        } = surroundings;
+        let limits = &sandbox.limits;
         let (stdout, stderr) = GuestLog::new(tool, limits.log_bytes, watch);
         wasi.stdout(stdout)
             .stderr(stderr)
             .max_random_size(1 << 20)
             .allow_tcp(false)
             .allow_udp(false);
+        let settings = sandbox.config.iter();
+        let settings = settings.map(|(name, value)| (name.clone(), value.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         Self {
@@ -143,7 +130,7 @@ impl CallState {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             egress,
-            config,
+            config: settings.collect(),
             grants: Arc::clone(watch.grants()),
             session: None,
             host_calls_left: limits.host_calls,

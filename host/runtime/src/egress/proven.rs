@@ -217,6 +217,8 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
+    use holster_http::Connectors;
+
     use super::super::watched::tests::Frames;
     use super::*;
 
@@ -333,7 +335,7 @@ mod tests {
             origin: origin.clone(),
             nonces: Arc::default(),
         };
-        let clients = Clients::new();
+        let clients = Clients::new(&Connectors::new());
         let mut statuses = Vec::new();
         for body in ["1 end", "2 end", "3 end", "long"] {
             let mut frames = vec![Frame::data(Bytes::from_static(body.as_bytes()))];
