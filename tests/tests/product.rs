@@ -42,6 +42,10 @@ mod parity;
 mod plugin_directory;
 #[path = "product/policy.rs"]
 mod policy;
+#[path = "product/policy_bounds.rs"]
+mod policy_bounds;
+#[path = "product/policy_files.rs"]
+mod policy_files;
 #[path = "product/readme.rs"]
 mod readme;
 #[path = "product/serve.rs"]

@@ -60,6 +60,8 @@ pub enum Users {
     One(TenantId),
     /// Those of all users of an issuer.
     OfIssuer(IssuerName),
+    /// Everybody's.
+    All,
 }
 
 impl Users {
@@ -67,6 +69,7 @@ impl Users {
         match self {
             Self::One(one) => one == tenant,
             Self::OfIssuer(issuer) => tenant.is_of_issuer(issuer),
+            Self::All => true,
         }
     }
 }

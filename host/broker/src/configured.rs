@@ -155,6 +155,11 @@ impl ConfiguredClient {
         }
     }
 
+    /// The file that the secret is in, if it is in one.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.secret.iter().filter_map(SecretSource::file)
+    }
+
     /// Reads the secret, where there is one. May wait for a disk.
     pub(crate) fn read_secret(&self) -> Result<Option<SecretString>, SourceError> {
         self.secret.as_ref().map(SecretSource::read).transpose()
@@ -224,11 +229,14 @@ impl ConfiguredCredential {
         }
     }
 
+    /// The files that parts of the secret are in.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.sources().into_iter().filter_map(SecretSource::file)
+    }
+
     /// Whether reading it may wait for a disk.
     pub(crate) fn is_in_file(&self) -> bool {
-        self.sources()
-            .into_iter()
-            .any(|source| matches!(source, SecretSource::File(_)))
+        self.files().next().is_some()
     }
 
     /// Reads the secret from where it is. May wait for a disk.
@@ -267,6 +275,13 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Variable(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
+
     fn resolve_path(&mut self, folder: &Path) {
         if let Self::File(path) = self {
             *path = folder.join(&*path);

@@ -1,5 +1,6 @@
 //! A call, and how it may end. Fronts build the one and translate the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +134,28 @@ pub enum Failure {
         tool: ToolName,
         component: ComponentName,
     },
+    #[error(
+        "`{tool}` was not called: it needs an account at `{provider}`, and `[{entry}]` lets its component use none there; \
+         `{provider}` is not among its `providers`"
+    )]
+    ProviderNotAllowed {
+        tool: ToolName,
+        provider: ProviderId,
+        /// What decides for the component, as the configuration calls it.
+        entry: String,
+    },
+    #[error(
+        "`{tool}` was not called for profile `{profile}`: `[{entry}]` lets its component be called for {} alone; name one of \
+         these, or add `{profile}` to its `profiles`",
+        listed(.allowed)
+    )]
+    ProfileNotAllowed {
+        tool: ToolName,
+        profile: ProfileName,
+        allowed: BTreeSet<ProfileName>,
+        /// What decides for the component, as the configuration calls it.
+        entry: String,
+    },
     #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error(transparent)]
@@ -167,6 +190,8 @@ impl Failure {
                 | Self::Ambiguous { .. }
                 | Self::NoConnection { .. }
                 | Self::NotApproved { .. }
+                | Self::ProviderNotAllowed { .. }
+                | Self::ProfileNotAllowed { .. }
                 | Self::Broker(BrokerError::UnknownProfile { .. })
         )
     }
@@ -182,11 +207,22 @@ impl Failure {
             Self::Broker(_) => "accounts",
             Self::NoRecord { .. } => "no_record",
             Self::NotApproved { .. } => "not_approved",
+            Self::ProviderNotAllowed { .. } => "provider_not_allowed",
+            Self::ProfileNotAllowed { .. } => "profile_not_allowed",
             Self::Policy(_) => "policy",
             Self::NoConnection { .. } => "no_connection",
             Self::InvalidOutput { .. } => "invalid_output",
             Self::Run { error, .. } => error.kind(),
         }
+    }
+}
+
+/// The names, as a sentence lists them.
+fn listed(profiles: &BTreeSet<ProfileName>) -> String {
+    let names: Vec<_> = profiles.iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Every key has a type and a bound, and an error names the file, the line and what is allowed. Paths in the file
 //! are relative to the file. Secrets never stand in it: a credential names a variable or a file.
 
+mod component;
+mod folders;
 mod serve;
 mod telemetry;
 
@@ -14,12 +16,15 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 use holster_broker::{ConfiguredClient, ConfiguredCredential};
 use holster_runtime::{EngineSettings, Limits, Sandbox};
-use holster_types::{ComponentName, HostPattern, HostRule, ProfileName, ProviderId};
+use holster_types::{ComponentName, HostPattern, ProfileName, ProviderId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
 pub use crate::policy::Ask;
+pub use component::{
+    ComponentConfig, ComponentPattern, Components, FolderConfig, InvalidComponentPattern,
+};
 pub use serve::{IssuerConfig, KeyConfig, ServeConfig, TokenAlgorithm};
 pub use telemetry::{NO_COLLECTOR, TelemetryConfig, is_collector};
 
@@ -59,8 +64,12 @@ pub struct Config {
     pub built_in: BuiltInConfig,
     /// When what components may do has to be approved.
     pub policy: PolicyConfig,
-    /// What single components may do, by the name of their file without `.wasm`.
-    pub components: BTreeMap<ComponentName, ComponentConfig>,
+    /// What single components may do, by the name of their file without `.wasm`, or by a pattern in which `*` stands for any
+    /// text. One entry decides: that of the name, or else that of the pattern with the longest text.
+    pub components: Components,
+    /// The file that all this was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// `[built_in]`: the host's own tools, which agents see only where they are allowed here.
@@ -139,6 +148,10 @@ pub struct LimitsConfig {
     /// 1,048,576.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub log_bytes: Option<u64>,
+    /// Bytes that are written into the component's folders; each file and folder that is made counts 4,096. Default 67,108,864
+    /// (64 MiB), at most 4,294,967,296.
+    #[schemars(range(min = 1, max = 4_294_967_296_u64))]
+    pub file_bytes: Option<u64>,
     /// Calls of the `auth` interface. Default 10,000, at most 1,000,000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub host_calls: Option<u32>,
@@ -171,25 +184,6 @@ pub struct PolicyConfig {
     /// When a component has to be approved (`holster policy approve`) before it is given hosts, settings and accounts:
     /// `changed` (default), `always` or `never`.
     pub ask: Ask,
-}
-
-/// `[components.NAME]`
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ComponentConfig {
-    /// Hosts that the component may reach besides those of its providers, or parts of them: `"api.example.com"`, or
-    /// `{ host = "api.example.com", path = "/v1/", methods = ["GET"] }`. No secret is sent to them. A host of a provider that
-    /// is named here is narrowed to that part.
-    pub hosts: Vec<HostRule>,
-    /// Settings that the component reads by `wasi:config`.
-    pub config: BTreeMap<String, String>,
-    /// Providers whose variables (`SLACK_BOT_TOKEN`…) are set in the component's environment, with sealed tokens
-    /// unless `reveal` names the provider too.
-    pub environment: Vec<ProviderId>,
-    /// Providers whose secrets the component may see itself.
-    pub reveal: Vec<ProviderId>,
-    /// Limits other than those for all components.
-    pub limits: LimitsConfig,
 }
 
 /// Why a configuration is not used.
@@ -239,6 +233,7 @@ impl Config {
         })?;
         config.check(path)?;
         config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
+        config.file = Some(path.to_owned());
         Ok(config)
     }
 
@@ -299,17 +294,18 @@ impl Config {
         self.serve
             .check()
             .and_then(|()| self.telemetry.check())
+            .and_then(|()| self.components.check())
             .map_err(|(place, error)| failed(place, error))?;
         self.limits
             .over(&Limits::default())
             .checked()
             .map_err(|error| failed("limits".into(), error.to_string()))?;
-        for (name, component) in &self.components {
+        for (entry, component) in self.components.iter() {
             component
                 .limits
                 .over(&self.limits.over(&Limits::default()))
                 .checked()
-                .map_err(|error| failed(format!("components.{name}.limits"), error.to_string()))?;
+                .map_err(|error| failed(format!("{entry}.limits"), error.to_string()))?;
         }
         Ok(())
     }
@@ -325,6 +321,10 @@ impl Config {
         .flatten()
         {
             *path = folder.join(&*path);
+        }
+        let components = self.components.iter_mut();
+        for given in components.flat_map(|(_, component)| &mut component.folders) {
+            given.path = folder.join(&given.path);
         }
         for profile in self.profiles.values_mut() {
             for credential in profile.credentials.values_mut() {
@@ -398,9 +398,9 @@ impl Config {
     /// What each call of a component may use.
     pub fn limits_of(&self, component: &ComponentName) -> Limits {
         let common = self.limits.over(&Limits::default());
-        match self.components.get(component) {
+        match self.components.of(component) {
             None => common,
-            Some(own) => own.limits.over(&common),
+            Some((_, own)) => own.limits.over(&common),
         }
     }
 
@@ -414,11 +414,12 @@ impl Config {
 
     /// What a component may do.
     pub(crate) fn sandbox(&self, component: &ComponentName) -> Sandbox {
-        match self.components.get(component) {
+        match self.components.of(component) {
             None => self.bare_sandbox(),
-            Some(own) => Sandbox {
+            Some((_, own)) => Sandbox {
                 hosts: own.hosts.clone(),
                 config: own.config.clone(),
+                folders: own.folders.iter().map(FolderConfig::for_guest).collect(),
                 environment: own.environment.clone(),
                 revealed: own.reveal.clone(),
                 limits: self.limits_of(component),
@@ -443,6 +444,7 @@ impl LimitsConfig {
             request_bytes: self.request_bytes.unwrap_or(base.request_bytes),
             response_bytes: self.response_bytes.unwrap_or(base.response_bytes),
             log_bytes: self.log_bytes.unwrap_or(base.log_bytes),
+            file_bytes: self.file_bytes.unwrap_or(base.file_bytes),
             host_calls: self.host_calls.unwrap_or(base.host_calls),
         }
     }

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use crate::built_in::BuiltIn;
 use crate::call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
 use crate::catalogue::{Catalogue, CatalogueView, LoadEvent, ServedTool};
-use crate::config::{Config, ConfigError};
+use crate::config::{ComponentPattern, Config, ConfigError};
 use crate::handover::Handover;
 use crate::history::{History, Recording};
 use crate::metrics::Metrics;
@@ -66,6 +66,8 @@ pub struct Host {
 struct Admitted {
     sandbox: Sandbox,
     arguments: String,
+    /// For whom: the one that was named, or the only one that may be. `None`: for each provider the one that serves it.
+    profile: Option<ProfileName>,
 }
 
 /// What ends a call before its answer.
@@ -92,6 +94,7 @@ impl Host {
         config: Config,
         observer: impl Fn(&ComponentName, LoadEvent) + Send + Sync + 'static,
     ) -> Result<Self, HostError> {
+        let config = config.with_folders()?;
         let runtime = open_runtime(&config)?;
         let broker = Arc::new(open_broker(&config).await?);
         let directory = config.plugin_directory()?;
@@ -218,11 +221,20 @@ impl Host {
         tools: &[ToolName],
     ) -> Result<Option<Unmet>, Failure> {
         let mut requirements = Vec::new();
+        let mut profiles = BTreeSet::new();
         if tools.is_empty() {
             for tool in self.settled().await.tools() {
                 let needed = &tool.definition().requirements;
                 if !needed.is_empty() && self.standing(tool).await? == Standing::Approved {
-                    requirements.extend_from_slice(needed);
+                    match self.allowed(tenant, profile, tool).await {
+                        Ok(profile) => {
+                            profiles.insert(profile);
+                            requirements.extend_from_slice(needed);
+                        }
+                        // What policy does not allow needs nothing.
+                        Err(refusal) if refusal.is_refusal() => {}
+                        Err(failure) => return Err(failure),
+                    }
                 }
             }
         }
@@ -232,10 +244,14 @@ impl Host {
                 tool: name.clone(),
                 similar,
             })?;
+            profiles.insert(self.allowed(tenant, profile, &tool).await?);
             // What may not use accounts needs none.
             self.sandbox(&tool).await?;
             requirements.extend_from_slice(&tool.definition().requirements);
         }
+        // Where all tools are for the same profile, that is meant.
+        let only = profiles.first().filter(|_| profiles.len() == 1);
+        let profile = only.map_or(profile, Option::as_ref);
         let resolved = self.broker.resolve(tenant, profile, &requirements).await;
         match resolved? {
             Ok(_) => Ok(None),
@@ -299,7 +315,7 @@ impl Host {
         observed.found(&call.tool, Some((tool.component(), tool.hash())));
         let admit = self.admit(call, arguments, &tool);
         let admitted = observed.step(Step::Admit, admit).await?;
-        let resolve = self.resolve(call, &tool);
+        let resolve = self.resolve(call, &tool, &admitted);
         let grants = observed.step(Step::Resolve, resolve).await?;
         let used: Vec<_> = grants.iter().map(Used::of).collect();
         recording.granted(used.iter().map(|used| &used.account));
@@ -338,17 +354,63 @@ impl Host {
                 violations,
             });
         }
+        let (tenant, named) = (&call.tenant, call.profile.as_ref());
         Ok(Admitted {
+            profile: self.allowed(tenant, named, tool).await?,
             sandbox: self.sandbox(tool).await?,
             arguments: arguments.to_string(),
         })
+    }
+
+    /// For which profile policy lets a tool be called, where this one is named, or none; see [`Admitted::profile`]. These
+    /// are bounds, not grants: they hold for whatever content the component has.
+    async fn allowed(
+        &self,
+        tenant: &TenantId,
+        named: Option<&ProfileName>,
+        tool: &ServedTool,
+    ) -> Result<Option<ProfileName>, Failure> {
+        let Some((entry, own)) = self.config.components.of(tool.component()) else {
+            return Ok(named.cloned());
+        };
+        let requirements = &tool.definition().requirements;
+        if let Some(providers) = &own.providers {
+            let mut needed = requirements.iter().map(|need| &need.provider);
+            if let Some(provider) = needed.find(|provider| !providers.contains(*provider)) {
+                return Err(Failure::ProviderNotAllowed {
+                    tool: tool.definition().name.clone(),
+                    provider: provider.clone(),
+                    entry: entry.to_string(),
+                });
+            }
+        }
+        let Some(allowed) = &own.profiles else {
+            return Ok(named.cloned());
+        };
+        let not_allowed = |profile: &ProfileName| not_allowed(tool, profile, allowed, entry);
+        match named {
+            Some(named) if allowed.contains(named) => Ok(Some(named.clone())),
+            Some(named) => Err(not_allowed(named)),
+            None if allowed.len() == 1 => Ok(allowed.first().cloned()),
+            None => {
+                for need in requirements {
+                    // Where several could serve, the broker says so.
+                    if let Ok(serving) = self.broker.serving(tenant, &need.provider).await?
+                        && !allowed.contains(&serving)
+                    {
+                        return Err(not_allowed(&serving));
+                    }
+                }
+                Ok(None)
+            }
+        }
     }
 
     /// What the component may do: what the configuration gives it, if it is the one that this was meant for.
     async fn sandbox(&self, tool: &Arc<ServedTool>) -> Result<Sandbox, Failure> {
         let name = tool.component();
         let needs_accounts = !tool.definition().requirements.is_empty();
-        if !needs_accounts && !self.config.components.contains_key(name) {
+        if !needs_accounts && self.config.components.of(name).is_none() {
             return Ok(self.config.bare_sandbox());
         }
         match self.standing(tool).await {
@@ -364,15 +426,21 @@ impl Host {
     }
 
     /// Step 3: every requirement becomes a grant, or the call is interrupted before anything of the tool runs.
-    async fn resolve(&self, call: &Call, tool: &ServedTool) -> Result<Vec<Grant>, Stop> {
+    async fn resolve(
+        &self,
+        call: &Call,
+        tool: &ServedTool,
+        admitted: &Admitted,
+    ) -> Result<Vec<Grant>, Stop> {
         let requirements = &tool.definition().requirements;
         let unmet = match self
             .broker
-            .resolve(&call.tenant, call.profile.as_ref(), requirements)
+            .resolve(&call.tenant, admitted.profile.as_ref(), requirements)
             .await
             .map_err(Failure::from)?
         {
             Ok(grants) => {
+                self.check_profiles(tool, &grants)?;
                 self.put_on_record(call, &grants).await?;
                 return Ok(grants);
             }
@@ -388,6 +456,21 @@ impl Host {
             .await
             .map_err(Failure::from)?;
         Err(Stop::Interrupted(Interrupted { tool, unmet }))
+    }
+
+    /// Another profile may have been chosen for a provider since the call was admitted.
+    fn check_profiles(&self, tool: &ServedTool, grants: &[Grant]) -> Result<(), Failure> {
+        let Some((entry, own)) = self.config.components.of(tool.component()) else {
+            return Ok(());
+        };
+        let Some(allowed) = &own.profiles else {
+            return Ok(());
+        };
+        let mut serving = grants.iter().map(|grant| &grant.profile);
+        match serving.find(|profile| !allowed.contains(*profile)) {
+            None => Ok(()),
+            Some(other) => Err(not_allowed(tool, other, allowed, entry)),
+        }
     }
 
     /// No tool gets an account before that is on record.
@@ -425,7 +508,7 @@ impl Host {
         let context = CallContext {
             tenant: call.tenant.clone(),
             thread: call.thread.clone(),
-            profile: self.profile(call, &grants),
+            profile: self.profile(&admitted, &grants),
         };
         let invocation = Invocation {
             tool: &call.tool,
@@ -439,10 +522,10 @@ impl Host {
         Ok(self.runtime.call(&component, invocation).await)
     }
 
-    /// The profile that the guest is told: the one that was named, or the only one whose accounts serve.
-    fn profile(&self, call: &Call, grants: &[Grant]) -> ProfileName {
+    /// The profile that the guest is told: the one that the call is for, or the only one whose accounts serve.
+    fn profile(&self, admitted: &Admitted, grants: &[Grant]) -> ProfileName {
         let mut serving = grants.iter().map(|grant| &grant.profile);
-        match (&call.profile, serving.next()) {
+        match (&admitted.profile, serving.next()) {
             (Some(named), _) => named.clone(),
             (None, Some(first)) if serving.all(|other| other == first) => first.clone(),
             (None, _) => self.broker.default_profile(),
@@ -466,6 +549,20 @@ impl Host {
             let provider = used.account.provider.clone();
             tokio::spawn(async move { broker.rejected(&owner, &provider, generation).await });
         }
+    }
+}
+
+fn not_allowed(
+    tool: &ServedTool,
+    profile: &ProfileName,
+    allowed: &BTreeSet<ProfileName>,
+    entry: &ComponentPattern,
+) -> Failure {
+    Failure::ProfileNotAllowed {
+        tool: tool.definition().name.clone(),
+        profile: profile.clone(),
+        allowed: allowed.clone(),
+        entry: entry.to_string(),
     }
 }
 
@@ -542,7 +639,7 @@ pub async fn open_broker(config: &Config) -> Result<Broker, HostError> {
     Ok(Broker::open(broker_settings(config)?).await?)
 }
 
-/// The profiles that keys and tokens are for: there before anything was connected for them.
+/// The profiles that keys, tokens and components are for: there before anything was connected for them.
 fn expected_profiles(config: &Config) -> BTreeMap<Users, BTreeSet<ProfileName>> {
     let of_keys = config.serve.keys.values();
     let of_keys = of_keys.map(|key| (Users::One(key.tenant.clone()), &key.profile));
@@ -552,6 +649,11 @@ fn expected_profiles(config: &Config) -> BTreeMap<Users, BTreeSet<ProfileName>> 
     let mut expected: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (users, profile) in of_keys.chain(of_issuers) {
         expected.entry(users).or_default().extend(profile.clone());
+    }
+    let of_components = config.components.iter();
+    let of_components = of_components.filter_map(|(_, component)| component.profiles.clone());
+    for profiles in of_components {
+        expected.entry(Users::All).or_default().extend(profiles);
     }
     expected
 }

@@ -10,13 +10,14 @@ use holster_types::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{Store, Trap};
-use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::Runtime;
 use crate::auth::TooManyHostCalls;
 use crate::bindings::{Plugin, PluginPre, wit_tool};
 use crate::clock::Turns;
 use crate::egress::{Speaker, Visits};
+use crate::files::TooMuchWritten;
+use crate::folders::{self, Folder, MissingFolder};
 use crate::leak::{Leak, LeakWatch};
 use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
@@ -33,6 +34,8 @@ pub struct Sandbox {
     pub hosts: Vec<HostRule>,
     /// Settings for `wasi:config`.
     pub config: BTreeMap<String, String>,
+    /// Folders of this machine that it may use.
+    pub folders: Vec<Folder>,
     /// Providers whose variables are set in the environment: sealed, unless also revealed.
     pub environment: Vec<ProviderId>,
     /// Providers whose secrets the guest may see.
@@ -123,6 +126,12 @@ pub enum CallError {
         "the tool called the host more than {0} times; allow it more with the limit `host_calls`"
     )]
     TooManyHostCalls(u32),
+    #[error(
+        "the tool writes more than its {0} bytes into its folders; allow it more with the limit `file_bytes`"
+    )]
+    TooMuchWritten(u64),
+    #[error(transparent)]
+    NoFolder(Box<MissingFolder>),
     #[error("the tool ended its own process instead of answering")]
     Exited,
     #[error("the tool crashed: {0}")]
@@ -146,6 +155,8 @@ impl CallError {
             Self::StackOverflow => "stack_overflow",
             Self::OutputTooLarge(_) => "output_too_large",
             Self::TooManyHostCalls(_) => "too_many_host_calls",
+            Self::TooMuchWritten(_) => "too_much_written",
+            Self::NoFolder(_) => "no_folder",
             Self::Exited => "exited",
             Self::Trapped(_) => "crashed",
             Self::InvalidOutput(_) => "broken_contract",
@@ -216,7 +227,7 @@ impl Runtime {
             tool: tool.as_str(),
             watch: &watch,
             sandbox,
-            wasi: WasiCtxBuilder::new(),
+            wasi: folders::opened(sandbox).await?,
             egress: self.egress.for_call(Some(speaker), &watch, sandbox, visits),
         };
         let mut instance = self.instance(component, surroundings, place).await;
@@ -392,6 +403,9 @@ fn explain(error: &wasmtime::Error, state: &CallState, limits: &Limits) -> CallE
     tracing::debug!(target: "holster::guest", "the guest failed: {error:?}");
     if error.is::<TooManyHostCalls>() {
         return CallError::TooManyHostCalls(limits.host_calls);
+    }
+    if error.is::<TooMuchWritten>() {
+        return CallError::TooMuchWritten(limits.file_bytes);
     }
     let trap = error.downcast_ref::<Trap>();
     match (state.limiter.refused, trap) {

@@ -63,6 +63,8 @@ pub enum LeakPlace {
     RequestHeader,
     /// The body of a request.
     RequestBody,
+    /// The content or the name of a file.
+    File,
 }
 
 impl fmt::Display for LeakPlace {
@@ -78,6 +80,7 @@ impl fmt::Display for LeakPlace {
             Self::RequestLine => "the method or URL of a request of the tool",
             Self::RequestHeader => "a header of a request of the tool",
             Self::RequestBody => "the body of a request of the tool",
+            Self::File => "a file that the tool writes",
         })
     }
 }

@@ -27,6 +27,9 @@ pub struct Limits {
     /// Bytes of standard output and error that reach the log, and as many again of messages for the client; the rest is
     /// dropped. Default 64 KiB, ceiling 1 MiB.
     pub log_bytes: u64,
+    /// Bytes that are written into the folders of the policy; each file and folder that is made counts 4 KiB. Default 64 MiB,
+    /// ceiling 4 GiB.
+    pub file_bytes: u64,
     /// Calls of the `auth` interface. Default 10,000, ceiling 1,000,000.
     pub host_calls: u32,
 }
@@ -42,6 +45,7 @@ impl Default for Limits {
             request_bytes: 8 * MIB,
             response_bytes: 32 * MIB,
             log_bytes: 64 << 10,
+            file_bytes: 64 * MIB,
             host_calls: 10_000,
         }
     }
@@ -67,6 +71,7 @@ impl Limits {
         request_bytes: 256 * MIB,
         response_bytes: 256 * MIB,
         log_bytes: MIB,
+        file_bytes: 4096 * MIB,
         host_calls: 1_000_000,
     };
 
@@ -80,6 +85,7 @@ impl Limits {
         request_bytes: 0,
         response_bytes: 0,
         log_bytes: 64 << 10,
+        file_bytes: 0,
         host_calls: 0,
     };
 
@@ -96,6 +102,7 @@ impl Limits {
             ("request_bytes", self.request_bytes, most.request_bytes),
             ("response_bytes", self.response_bytes, most.response_bytes),
             ("log_bytes", self.log_bytes, most.log_bytes),
+            ("file_bytes", self.file_bytes, most.file_bytes),
             ("host_calls", self.host_calls.into(), most.host_calls.into()),
         ] {
             if !(1..=ceiling).contains(&value) {

@@ -147,8 +147,8 @@ impl Runtime {
     }
 
     async fn make_spares(&self, component: &Arc<LoadedComponent>, sandbox: &Sandbox) {
-        // Its variables are those of the accounts of each call.
-        if !sandbox.environment.is_empty() {
+        // Its variables are those of the accounts of each call, its folders are opened by each call.
+        if !sandbox.environment.is_empty() || !sandbox.folders.is_empty() {
             return;
         }
         while let Some((place, promised)) = self.promise(component, sandbox) {

@@ -13,6 +13,7 @@ use crate::bindings::{wit_auth, wit_session};
 use crate::call::Sandbox;
 use crate::egress::{CallEgress, Egress};
 use crate::engine::{CORE_INSTANCES, MEMORIES, TABLES};
+use crate::files::{self, Files};
 use crate::guest_log::GuestLog;
 use crate::leak::{LeakWatch, NeedleCache};
 use crate::limits::Limits;
@@ -30,6 +31,7 @@ pub(crate) struct CallState {
     http: WasiHttpCtx,
     egress: CallEgress,
     config: WasiConfigVariables,
+    pub(crate) files: Files,
     pub(crate) grants: Arc<[Sealed]>,
     /// `None` where nobody listens.
     pub(crate) session: Option<CallSession>,
@@ -43,6 +45,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) tool: &'a str,
     pub(crate) watch: &'a Arc<LeakWatch>,
     pub(crate) sandbox: &'a Sandbox,
+    /// With the folders of the sandbox, and nothing else.
     pub(crate) wasi: WasiCtxBuilder,
     pub(crate) egress: CallEgress,
 }
@@ -131,6 +134,7 @@ impl CallState {
             http: WasiHttpCtx::new(),
             egress,
             config: settings.collect(),
+            files: Files::new(limits.file_bytes, watch),
             grants: Arc::clone(watch.grants()),
             session: None,
             host_calls_left: limits.host_calls,
@@ -171,6 +175,7 @@ impl WasiHttpView for CallState {
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    files::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut CallState| {
         WasiConfig::from(&state.config)

@@ -43,6 +43,10 @@ const COMPONENTS: &[Component] = &[
         language: Language::CargoComponent,
     },
     Component {
+        source: "tests/guests/files-python",
+        language: Language::Python,
+    },
+    Component {
         source: "tests/guests/hostile-rust",
         language: Language::Rust,
     },

@@ -14,7 +14,9 @@ fn the_configuration_in_the_readme_is_one() {
         .expect("the README shows a configuration");
     let (text, _) = rest.split_once("```").unwrap();
     let config = Config::parse(text, Path::new("README.md")).unwrap();
-    assert_eq!(config.components.len(), 1);
+    let component = "github-issues".parse().unwrap();
+    let (_, granted) = config.components.of(&component).unwrap();
+    assert_eq!((granted.hosts.len(), granted.folders.len()), (1, 1));
 }
 
 #[test]

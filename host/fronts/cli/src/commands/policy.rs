@@ -1,15 +1,17 @@
 //! `holster policy`: what components may do, in words, and the approval of one that has changed.
 
+mod rights;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-use holster_core::config::ComponentConfig;
-use holster_core::types::{ComponentName, HostRule, Requirement, ToolName};
+use holster_core::types::{ComponentName, Requirement, ToolName};
 use holster_core::{Approved, CatalogueView, Host, ServedTool, Standing};
 use serde_json::{Value, json};
 
+use self::rights::{Rights, in_words, with_scopes};
 use crate::commands::open_host;
 use crate::exit::Exit;
 use crate::{Global, print};
@@ -100,20 +102,13 @@ async fn explain(
         ))
     })?;
     let standing = host.standing(tool).await.map_err(Exit::failed)?;
-    let granted = match standing {
-        Standing::Approved => host.config().components.get(tool.component()),
-        Standing::Changed(_) | Standing::New => None,
-    };
-    let rights = Rights::of(
-        host,
-        tool,
-        &standing,
-        granted.unwrap_or(&ComponentConfig::default()),
-    );
+    let rights = Rights::of(host, tool, &standing);
+    let entry = host.config().components.of(tool.component());
+    let entry = entry.map(|(entry, _)| entry.to_string());
     if global.json {
         return print::json(&json!({
             "tool": name, "component": tool.component(), "hash": tool.hash(), "standing": word(&standing),
-            "can": rights.can, "cannot": rights.cannot,
+            "entry": entry, "can": rights.can, "cannot": rights.cannot,
         }));
     }
     let state = match standing {
@@ -121,8 +116,9 @@ async fn explain(
         Standing::Changed(_) => "changed since it was approved",
         Standing::New => "not approved",
     };
+    let decided = entry.map_or_else(String::new, |entry| format!(", by `[{entry}]`"));
     let mut text = format!(
-        "`{name}`, of the component `{}` ({}, {state})\n\nIt can\n",
+        "`{name}`, of the component `{}` ({}, {state}){decided}\n\nIt can\n",
         tool.component(),
         tool.hash().short()
     );
@@ -133,106 +129,6 @@ async fn explain(
         }
     }
     print::line(text.trim_end())
-}
-
-/// What a tool can do and cannot do, a sentence each, without capital and full stop.
-struct Rights {
-    can: Vec<String>,
-    cannot: Vec<String>,
-}
-
-impl Rights {
-    fn of(host: &Host, tool: &ServedTool, standing: &Standing, granted: &ComponentConfig) -> Self {
-        let (mut can, mut cannot) = (Vec::new(), Vec::new());
-        let mut reached = BTreeSet::new();
-        for need in &tool.definition().requirements {
-            if *standing != Standing::Approved {
-                cannot.push(format!(
-                    "be called: it needs an account at {}, and has to be approved first (`holster policy approve {}`)",
-                    need.provider,
-                    tool.component()
-                ));
-                continue;
-            }
-            let revealed = granted.reveal.contains(&need.provider);
-            let shown = if revealed {
-                "and sees the secret itself"
-            } else {
-                "and sees a stand-in for the secret, which is worth nothing elsewhere"
-            };
-            can.push(format!("use an account at {}, {shown}", with_scopes(need)));
-            if let Some(provider) = host.broker().providers().find(&need.provider) {
-                reached.extend(provider.hosts.iter().map(ToString::to_string));
-            }
-        }
-        if !reached.is_empty() {
-            can.push(format!("send that secret to {}", joined(&reached)));
-        }
-        let is_of_provider = |rule: &&HostRule| reached.contains(&rule.host().to_string());
-        let (narrowed, free): (Vec<_>, Vec<_>) = granted.hosts.iter().partition(is_of_provider);
-        for rule in narrowed.iter().filter(|rule| rule.is_narrow()) {
-            cannot.push(format!(
-                "ask of {} anything but {}",
-                rule.host(),
-                rule.part()
-            ));
-        }
-        let others: BTreeSet<_> = free.iter().map(ToString::to_string).collect();
-        if !others.is_empty() {
-            can.push(format!(
-                "send requests without any secret to {}",
-                joined(&others)
-            ));
-        }
-        let environment: Vec<_> = granted
-            .environment
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        if !environment.is_empty() {
-            can.push(format!(
-                "find the variables of {} in its environment",
-                environment.join(", ")
-            ));
-        }
-        let settings: Vec<_> = granted.config.keys().map(String::as_str).collect();
-        if !settings.is_empty() {
-            can.push(format!("read the settings {}", settings.join(", ")));
-        }
-        let limits = host.config().limits_of(tool.component());
-        can.push(format!(
-            "take {} s, {} of memory, {} requests and {} of answer in each call",
-            limits.time.as_secs_f64(),
-            print::bytes(limits.memory_bytes),
-            limits.requests,
-            print::bytes(limits.output_bytes)
-        ));
-        let elsewhere = if reached.is_empty() && others.is_empty() {
-            "reach any host"
-        } else {
-            "reach any other host, or an address of a private network that is not among these"
-        };
-        cannot.push(elsewhere.to_owned());
-        if environment.is_empty() {
-            cannot.push("see the environment".to_owned());
-        }
-        cannot.push("read or write files, open sockets, or start programs".to_owned());
-        cannot.push("keep anything from one call to the next".to_owned());
-        Self { can, cannot }
-    }
-}
-
-fn joined(texts: &BTreeSet<String>) -> String {
-    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-    texts.join(", ")
-}
-
-fn with_scopes(need: &Requirement) -> String {
-    if need.scopes.is_empty() {
-        need.provider.to_string()
-    } else {
-        format!("{} ({})", need.provider, need.scopes)
-    }
 }
 
 async fn approve(
@@ -255,7 +151,8 @@ async fn approve(
         Standing::New => None,
     };
     let now = host.seen(tool).map_err(Exit::failed)?;
-    let changes = changes(before, &now);
+    let mut changes = changes(host, before, &now);
+    changes.extend(granted(host, component));
     if !approve.yes {
         if !std::io::stdin().is_terminal() {
             return Err(Exit::usage(format!(
@@ -304,8 +201,29 @@ fn ask(component: &ComponentName, changes: &[String]) -> Result<(), Exit> {
     }
 }
 
+/// What the configuration grants to that name, a line each.
+fn granted(host: &Host, component: &ComponentName) -> Vec<String> {
+    let Some((_, granted)) = host.config().components.of(component) else {
+        return Vec::new();
+    };
+    let hosts = granted.hosts.iter().map(|rule| format!("host {rule}"));
+    let folders = granted.folders.iter().map(|folder| {
+        let may = if folder.write { ", to be changed" } else { "" };
+        format!("folder {}{may}", in_words(folder))
+    });
+    let settings = granted.config.keys();
+    let settings = settings.map(|name| format!("setting {name}"));
+    let variables = granted.environment.iter();
+    let variables = variables.map(|provider| format!("variables of {provider}"));
+    let secrets = granted.reveal.iter();
+    let secrets = secrets.map(|provider| format!("the secret itself of {provider}"));
+    let granted = hosts.chain(folders).chain(settings);
+    let granted = granted.chain(variables).chain(secrets);
+    granted.map(|what| format!("  granted  {what}")).collect()
+}
+
 /// What is other than before, a line each: `+` for what is new, `-` for what is gone.
-fn changes(before: Option<&Approved>, now: &Approved) -> Vec<String> {
+fn changes(host: &Host, before: Option<&Approved>, now: &Approved) -> Vec<String> {
     let nothing = Approved {
         hash: now.hash,
         imports: BTreeSet::new(),
@@ -341,8 +259,15 @@ fn changes(before: Option<&Approved>, now: &Approved) -> Vec<String> {
         approved.tools.iter().flat_map(of_tool).collect()
     };
     compare("account", &accounts(before), &accounts(now));
+    let hosts = |approved: &Approved| {
+        let needs = approved.tools.values().flatten();
+        let providers = needs.filter_map(|need| host.broker().providers().find(&need.provider));
+        let hosts = providers.flat_map(|provider| &provider.hosts);
+        hosts.map(ToString::to_string).collect()
+    };
+    compare("host   ", &hosts(before), &hosts(now));
     if lines.len() == usize::from(!is_first) {
-        lines.push("  its imports, tools and accounts are as before".to_owned());
+        lines.push("  its imports, tools, accounts and hosts are as before".to_owned());
     }
     lines
 }

@@ -194,7 +194,7 @@ impl Answer {
         (status = 202, description = "A person has to act first; then send the same again.", body = Waiting),
         (status = 400, description = "The request makes no sense.", body = Problem),
         (status = 401, description = "Nobody knows who sent this.", body = Problem),
-        (status = 403, description = "The key is for another profile.", body = Problem),
+        (status = 403, description = "The key is for another profile, or policy does not allow the call.", body = Problem),
         (status = 404, description = "There is no such tool.", body = Problem),
         (status = 409, description = "More than one account could serve; name a profile.", body = Problem),
         (status = 413, description = "The request is too large.", body = Problem),
@@ -240,7 +240,9 @@ pub(super) fn problem(failure: &Failure) -> Problem {
         Failure::UnknownTool { .. } => (StatusCode::NOT_FOUND, "unknown_tool"),
         Failure::InvalidArguments { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_arguments"),
         Failure::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_account"),
-        Failure::NotApproved { .. } => (StatusCode::FORBIDDEN, "not_approved"),
+        Failure::NotApproved { .. }
+        | Failure::ProviderNotAllowed { .. }
+        | Failure::ProfileNotAllowed { .. } => (StatusCode::FORBIDDEN, failure.kind()),
         Failure::Policy(_) => (StatusCode::SERVICE_UNAVAILABLE, "policy"),
         Failure::NoRecord { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_record"),
         Failure::NoConnection { .. } => (StatusCode::NOT_FOUND, "not_found"),
