@@ -555,7 +555,7 @@ async fn mcp_over_http_lists_and_calls_in_a_session_and_without() {
 }
 
 /// A call as the version without sessions has it, by a client that shows forms.
-async fn without_session(client: &Client, tool: &str, mut params: Value) -> Value {
+async fn without_session(client: &Client<'_>, tool: &str, mut params: Value) -> Value {
     params["name"] = tool.into();
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
