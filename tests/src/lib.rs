@@ -27,11 +27,14 @@ pub use mcp_client::{McpClient, Protocol};
 
 /// The folder of the root's `Cargo.toml`.
 pub fn repository() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("the tests lie in the repository")
-        .to_owned()
+    // That in which they run: a target folder may have been made in another checkout.
+    let runs = match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::current_dir().expect("there is a current folder"),
+    };
+    let mut folders = runs.ancestors();
+    let found = folders.find(|folder| folder.join("tests/corpora").is_dir());
+    found.expect("the tests run in the repository").to_owned()
 }
 
 /// What `cargo metadata --no-deps` says about this workspace.

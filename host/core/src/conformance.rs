@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_breaks_the_first_rule_and_leaves_the_others_unchecked() {
-        for path in ["/nowhere/at/all.wasm", env!("CARGO_MANIFEST_DIR")] {
+        for path in ["/nowhere/at/all.wasm", "/"] {
             let error = read(Path::new(path)).unwrap_err();
             let report = FileReport::new(Path::new(path)).stopped_by(refusal::findings(&error));
             assert_eq!(report.findings[0].rule, Rule::Component);

@@ -83,11 +83,11 @@ pub struct IdentityProvider {
 impl IdentityProvider {
     /// Starts it, and waits until it listens.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-        install_packages(package).await?;
-        let mut server = tokio::process::Command::new(node(package))
+        let package = package()?;
+        install_packages(&package).await?;
+        let mut server = tokio::process::Command::new(node(&package))
             .arg(package.join("server.mjs"))
-            .current_dir(package)
+            .current_dir(&package)
             .env("PORT", "0")
             .env("AT_TTL", options.access_token.as_secs().to_string())
             .env("JITTER_MS", options.token_delay.as_millis().to_string())
@@ -150,6 +150,21 @@ impl IdentityProvider {
         let response = browser::send(http::Method::GET, &url, &[], "").await?;
         Ok(response.into_body())
     }
+}
+
+/// Its npm package, in the checkout in which it runs: a target folder may have been made in another one.
+fn package() -> io::Result<PathBuf> {
+    let runs = match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::current_dir()?,
+    };
+    let packages = runs
+        .ancestors()
+        .map(|folder| folder.join("tests/identity-provider"));
+    let mut found = packages.filter(|package| package.join("server.mjs").is_file());
+    found
+        .next()
+        .ok_or_else(|| io::Error::other("it runs in no checkout, which has `server.mjs`"))
 }
 
 /// The Node.js that comes with the packages, where there is one for this machine, or else the one on the path. Up to

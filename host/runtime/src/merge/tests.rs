@@ -107,3 +107,29 @@ fn what_cannot_be_merged_without_a_doubt_stays_as_it_is() {
         assert!(merged(&component).is_none(), "{what}");
     }
 }
+
+#[test]
+fn whatever_a_valid_component_is_like_it_is_merged_or_left() {
+    let component = wat::parse_str(linked("")).unwrap();
+    let is_valid = |component: &[u8]| {
+        let mut validator = wasmparser::Validator::new();
+        validator.validate_all(component).is_ok()
+    };
+    let (mut merged_ones, mut left) = (0, 0);
+    for position in 0..component.len() {
+        for flip in [0x01, 0x02, 0x10, 0xff] {
+            let mut altered = component.clone();
+            altered[position] ^= flip;
+            if is_valid(&altered) {
+                match merged(&altered) {
+                    Some(merged) => {
+                        assert!(is_valid(&merged), "byte {position} ^ {flip}");
+                        merged_ones += 1;
+                    }
+                    None => left += 1,
+                }
+            }
+        }
+    }
+    assert!(merged_ones > 100 && left > 0, "{merged_ones} {left}");
+}
