@@ -12,7 +12,7 @@ pub mod fuzz;
 mod http_server;
 mod mcp_client;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 

@@ -17,10 +17,10 @@ use tokio::task::JoinSet;
 
 use crate::call::CallLost;
 
-/// How many threads a runtime should have that runs guests: those that compute for long take as many as there are cores, and so
-/// many more are left for all others.
+/// How many threads a runtime should have that runs guests: those that compute for long take as many as there are cores, and one
+/// more is left for all others.
 pub fn guest_threads() -> usize {
-    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    1 + std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// How long after calls that came together the next ones are not taken for lone ones: between two of a stream, too, one is

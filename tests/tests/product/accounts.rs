@@ -41,7 +41,7 @@ async fn two_accounts_of_one_provider_serve_at_once_and_never_cross() {
     let pairs = (0..20)
         .map(|_| async { tokio::join!(host.call(fetch("work")), host.call(fetch("personal"))) });
     for pair in pairs {
-        let (work, personal) = pair.await;
+        let (work, personal) = Box::pin(pair).await;
         assert_eq!(structured(&work)["user"], "ann");
         assert_eq!(structured(&personal)["user"], "annie");
     }
