@@ -20,6 +20,7 @@ use self::bindings::exports::holster::plugin::tool::{CallContext, Content};
 use self::bindings::holster::plugin::auth::{
     self, AuthError, AuthHeader, HostCredential, SignAlgorithm,
 };
+use self::bindings::holster::plugin::session::{self, Answer, AskError, Level};
 use self::bindings::{PluginPre, exports};
 
 #[allow(missing_docs, unreachable_pub, clippy::pedantic)]
@@ -66,6 +67,7 @@ impl Floor {
             WasiConfig::from(&state.config)
         })?;
         auth::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        session::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
         let component = Component::from_file(&engine, component)?;
         let pre = PluginPre::new(linker.instantiate_pre(&component)?)?;
         Ok(Self { engine, pre })
@@ -225,5 +227,20 @@ impl HostCredential for State {
 
     async fn drop(&mut self, handle: Handle) -> Result<()> {
         match self.table.delete(handle)? {}
+    }
+}
+
+/// Nobody listens.
+impl session::Host for State {
+    async fn log(&mut self, _: Level, _: String) -> Result<()> {
+        Ok(())
+    }
+
+    async fn progress(&mut self, _: f64, _: Option<f64>, _: Option<String>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn ask(&mut self, _: String, _: String) -> Result<Result<Answer, AskError>> {
+        Ok(Err(AskError::Unsupported("nobody listens".to_owned())))
     }
 }

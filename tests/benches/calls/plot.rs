@@ -86,6 +86,7 @@ fn growth(panel: &Panel<'_>, title: &str, points: &[(u32, f64)]) -> Result<()> {
     let mut chart = ChartBuilder::on(panel)
         .caption(title, TITLE)
         .margin(12)
+        .margin_right(24)
         .x_label_area_size(24)
         .y_label_area_size(44)
         .build_cartesian_2d((1..last).log_scale(), 0.0..highest * 1.2)?;
