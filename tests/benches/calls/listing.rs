@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::sampling::peak_mib;
+use crate::sampling::{median, peak_mib};
 use crate::sides::Guest;
 
 const KNOWN: usize = 1_000;
@@ -93,9 +93,8 @@ impl Installation {
     }
 
     fn median(&self) -> Result<Duration> {
-        let mut times = (0..RUNS).map(|_| self.time()).collect::<Result<Vec<_>>>()?;
-        times.sort_unstable();
-        Ok(times[RUNS / 2])
+        let times = (0..RUNS).map(|_| self.time()).collect::<Result<_>>()?;
+        Ok(median(times))
     }
 
     /// A pipe holds 64 KiB, and the list is longer: at its first byte all work is done, and the process waits.

@@ -14,7 +14,7 @@ use holster_tests::{
     Fixture, HttpServer, component, eventually, report_arguments, said, with_note,
 };
 use http::StatusCode;
-use identity_provider::{Browser, Options};
+use identity_provider::{Browser, IdentityProvider, Options};
 use tokio::time::sleep;
 
 use super::{consented, fetch, fetch_of, oauth_machine, page_of, succeeds};
@@ -236,17 +236,25 @@ async fn an_approval_that_cannot_be_written_is_none_and_forgets_none() {
 /// How long an access token lives.
 const LIFE: Duration = Duration::from_secs(1);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_not_renewed_before_there_is_room_for_what_that_brings() {
+/// A machine whose account has a token that is over; the provider has been asked for nothing since.
+async fn with_a_token_that_is_over(
+    options: Options,
+) -> (LoopbackApi, IdentityProvider, Fixture, HttpServer) {
     let options = Options {
         access_token: LIFE,
-        ..Options::default()
+        ..options
     };
-    let (_api, provider, fixture) = oauth_machine(options).await;
+    let (api, provider, fixture) = oauth_machine(options).await;
     let server = HttpServer::start(&fixture);
     consented(&server, &provider, "work").await;
     provider.reset().await.unwrap();
     sleep(LIFE).await;
+    (api, provider, fixture, server)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_not_renewed_before_there_is_room_for_what_that_brings() {
+    let (_api, provider, _fixture, server) = with_a_token_that_is_over(Options::default()).await;
     leave_room(&server, Some(0));
     let refused = fetch(&server, "work").await;
     assert!(refused.status.is_server_error(), "{}", refused.status);
@@ -270,15 +278,10 @@ fn renewals(fixture: &Fixture) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_refresh_has_brought_serves_and_is_stored_once_there_is_room() {
     let options = Options {
-        access_token: LIFE,
         token_delay: LIFE / 2,
         ..Options::default()
     };
-    let (_api, provider, fixture) = oauth_machine(options).await;
-    let server = HttpServer::start(&fixture);
-    consented(&server, &provider, "work").await;
-    provider.reset().await.unwrap();
-    sleep(LIFE).await;
+    let (_api, provider, fixture, server) = with_a_token_that_is_over(options).await;
     let calling = tokio::spawn(fetch_of(&server, "work"));
     // The answer is on its way.
     while provider.stats().await.unwrap().refresh == 0 {
