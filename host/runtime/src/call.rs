@@ -177,9 +177,9 @@ impl Runtime {
         let place = self.place().await;
         let start = Instant::now();
         let visits = Arc::new(Visits::default());
-        let result = self
-            .run(component, invocation, Arc::clone(&visits), place)
-            .await;
+        // In a box: whoever calls moves its future about, and this is nearly all of it.
+        let run = Box::pin(self.run(component, invocation, Arc::clone(&visits), place));
+        let result = run.await;
         Report {
             result,
             visits: visits.take(),
@@ -247,6 +247,7 @@ impl Runtime {
         })
         .await;
         drop(running);
+        watch.look_at_the_rest();
         self.clear_away(component, sandbox, instance);
         let answer = checked(answer, &watch, limits.output_bytes);
         // However the guest ended, nothing of it counts once it had a secret that it was not given.

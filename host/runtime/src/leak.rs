@@ -9,7 +9,7 @@ mod forms;
 mod needles;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use holster_types::ProviderId;
 use serde_json::Value;
@@ -91,7 +91,14 @@ pub(crate) struct LeakWatch {
     cache: NeedleCache,
     /// What is looked for: made when something is first looked at, `None` where there is nothing to look for.
     needles: OnceLock<Option<Arc<Needles>>>,
+    leaving: Mutex<Vec<Weak<dyn Leaving>>>,
     found: OnceLock<Leak>,
+}
+
+/// What a guest has handed over, and what leaves later.
+pub(crate) trait Leaving: Send + Sync {
+    /// Looks at all of it that is there and has not left.
+    fn look_at_the_rest(&self);
 }
 
 impl LeakWatch {
@@ -100,6 +107,7 @@ impl LeakWatch {
             grants,
             cache: cache.clone(),
             needles: OnceLock::new(),
+            leaving: Mutex::default(),
             found: OnceLock::new(),
         })
     }
@@ -107,6 +115,23 @@ impl LeakWatch {
     /// The grants whose secrets are looked for.
     pub(crate) fn grants(&self) -> &Arc<[Sealed]> {
         &self.grants
+    }
+
+    /// This is looked at while it leaves, and by [`Self::look_at_the_rest`].
+    pub(crate) fn will_leave(&self, leaving: &Arc<dyn Leaving>) {
+        self.leaving().push(Arc::downgrade(leaving));
+    }
+
+    /// Looks at what has yet to leave: the guest has ended, and the call is about to.
+    pub(crate) fn look_at_the_rest(&self) {
+        let leaving = std::mem::take(&mut *self.leaving());
+        for leaving in leaving.iter().filter_map(Weak::upgrade) {
+            leaving.look_at_the_rest();
+        }
+    }
+
+    fn leaving(&self) -> MutexGuard<'_, Vec<Weak<dyn Leaving>>> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first secret that was found, if any was.

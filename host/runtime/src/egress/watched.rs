@@ -1,82 +1,157 @@
 //! A body that ends with an error before a secret in it has left.
+//!
+//! A service may answer before it has got the whole body, and with that answer a guest may end its call. So what the guest
+//! has handed over is looked at once more at the end of the call, however much of it has left by then.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::Error;
 
-use crate::leak::{Following, LeakPlace, LeakWatch};
+use crate::leak::{Following, LeakPlace, LeakWatch, Leaving};
 
 /// `body`, until a secret ends in it. What may be the beginning of one waits for what follows.
-pub(super) struct Watched<B> {
+pub(super) struct Watched<B>(Arc<Shared<B>>);
+
+struct Shared<B>(Mutex<State<B>>);
+
+struct State<B> {
     body: Pin<Box<B>>,
     watch: Arc<LeakWatch>,
     following: Following,
+    /// What may leave.
+    free: BytesMut,
+    /// What may be the beginning of a secret.
     waiting: Bytes,
     trailers: Option<HeaderMap>,
+    /// Why the body breaks off.
+    broken: Option<Error>,
     ended: bool,
+    /// Who sends the body, while they wait for more of it.
+    sender: Option<Waker>,
     /// Told of a secret. The service may have answered by then.
     found: Box<dyn Fn() + Send>,
 }
 
-impl<B> Watched<B> {
+impl<B: Body<Data = Bytes, Error = Error> + Send + 'static> Watched<B> {
     /// `None` where there is nothing to look for: gives the body back.
     pub(super) fn new(
         body: B,
         watch: &Arc<LeakWatch>,
         found: impl Fn() + Send + 'static,
     ) -> Result<Self, B> {
-        match watch.follow(LeakPlace::RequestBody) {
-            None => Err(body),
-            Some(following) => Ok(Self {
-                body: Box::pin(body),
-                watch: Arc::clone(watch),
-                following,
-                waiting: Bytes::new(),
-                trailers: None,
-                ended: false,
-                found: Box::new(found),
-            }),
+        let Some(following) = watch.follow(LeakPlace::RequestBody) else {
+            return Err(body);
+        };
+        let shared = Arc::new(Shared(Mutex::new(State {
+            body: Box::pin(body),
+            watch: Arc::clone(watch),
+            following,
+            free: BytesMut::new(),
+            waiting: Bytes::new(),
+            trailers: None,
+            broken: None,
+            ended: false,
+            sender: None,
+            found: Box::new(found),
+        })));
+        let leaving: Arc<dyn Leaving> = Arc::<Shared<B>>::clone(&shared);
+        watch.will_leave(&leaving);
+        Ok(Self(shared))
+    }
+}
+
+impl<B> Shared<B> {
+    fn state(&self) -> MutexGuard<'_, State<B>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Error> + Send> Leaving for Shared<B> {
+    fn look_at_the_rest(&self) {
+        let mut state = self.state();
+        let sender = state.sender.take();
+        // Whoever waits for the body goes on waiting for it.
+        let waker = sender.unwrap_or_else(|| Waker::noop().clone());
+        let mut context = Context::from_waker(&waker);
+        while !state.ended && state.look_on(&mut context).is_ready() {}
+        drop(state);
+        waker.wake();
+    }
+}
+
+impl<B: Body<Data = Bytes, Error = Error>> State<B> {
+    /// Looks at the next frame, and keeps it.
+    fn look_on(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let frame = ready!(self.body.as_mut().poll_frame(context));
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            None => self.ended = true,
+            Some(Err(error)) => self.break_off(error),
+            Some(Ok(Ok(data))) => self.look_at(&data),
+            Some(Ok(Err(other))) => {
+                self.ended = true;
+                if let Ok(trailers) = other.into_trailers() {
+                    self.admit(trailers);
+                }
+            }
         }
+        Poll::Ready(())
     }
 
-    /// What may leave of what waited and what came; the rest waits.
-    fn pass(&mut self, data: Bytes) -> Result<Bytes, Error> {
-        if self.following.finds(&data) {
-            return Err(self.broken_off());
+    fn look_at(&mut self, data: &Bytes) {
+        if self.following.finds(data) {
+            self.withhold();
+            return;
         }
-        let mut all = joined(&std::mem::take(&mut self.waiting), data);
-        let undecided = self.following.undecided().min(all.len());
-        self.waiting = all.split_off(all.len() - undecided);
-        Ok(all)
+        self.free
+            .extend_from_slice(&std::mem::take(&mut self.waiting));
+        self.free.extend_from_slice(data);
+        let undecided = self.following.undecided().min(self.free.len());
+        let decided = self.free.len() - undecided;
+        self.waiting = self.free.split_off(decided).freeze();
     }
 
-    fn admit(&mut self, trailers: HeaderMap) -> Result<(), Error> {
+    fn admit(&mut self, trailers: HeaderMap) {
         if holds_secret(&trailers, &self.watch) {
-            return Err(self.broken_off());
-        }
-        self.trailers = Some(trailers);
-        Ok(())
-    }
-
-    fn broken_off(&mut self) -> Error {
-        (self.found)();
-        self.ended = true;
-        self.waiting = Bytes::new();
-        Error::HttpRequestDenied
-    }
-
-    /// What is left once the body has ended.
-    fn rest(&mut self) -> Option<Frame<Bytes>> {
-        if self.waiting.is_empty() {
-            self.trailers.take().map(Frame::trailers)
+            self.withhold();
         } else {
-            Some(Frame::data(std::mem::take(&mut self.waiting)))
+            self.trailers = Some(trailers);
         }
+    }
+
+    fn withhold(&mut self) {
+        (self.found)();
+        self.break_off(Error::HttpRequestDenied);
+    }
+
+    fn break_off(&mut self, error: Error) {
+        self.ended = true;
+        self.free.clear();
+        self.waiting = Bytes::new();
+        self.broken = Some(error);
+    }
+
+    /// What may leave by now, or why nothing does.
+    fn next(&mut self) -> Option<Result<Frame<Bytes>, Error>> {
+        if let Some(error) = self.broken.take() {
+            return Some(Err(error));
+        }
+        if self.ended {
+            self.free
+                .extend_from_slice(&std::mem::take(&mut self.waiting));
+        }
+        let frame = if !self.free.is_empty() {
+            Frame::data(self.free.split().freeze())
+        } else if self.ended {
+            Frame::trailers(self.trailers.take()?)
+        } else {
+            return None;
+        };
+        Some(Ok(frame))
     }
 }
 
@@ -89,59 +164,44 @@ pub(super) fn holds_secret(fields: &HeaderMap, watch: &LeakWatch) -> bool {
     })
 }
 
-fn joined(first: &Bytes, second: Bytes) -> Bytes {
-    if first.is_empty() {
-        return second;
-    }
-    let mut both = BytesMut::with_capacity(first.len() + second.len());
-    both.extend_from_slice(first);
-    both.extend_from_slice(&second);
-    both.freeze()
-}
-
 impl<B: Body<Data = Bytes, Error = Error>> Body for Watched<B> {
     type Data = Bytes;
     type Error = Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        while !self.ended {
-            let Some(frame) = ready!(self.body.as_mut().poll_frame(context)) else {
-                self.ended = true;
-                break;
-            };
-            match frame?.into_data() {
-                Ok(data) => {
-                    let free = self.pass(data)?;
-                    if !free.is_empty() {
-                        return Poll::Ready(Some(Ok(Frame::data(free))));
-                    }
-                }
-                Err(other) => {
-                    self.ended = true;
-                    if let Ok(trailers) = other.into_trailers() {
-                        self.admit(trailers)?;
-                    }
-                }
+        let mut state = self.0.state();
+        loop {
+            let next = state.next();
+            if next.is_some() || state.ended {
+                return Poll::Ready(next);
+            }
+            if state.look_on(context).is_pending() {
+                state.sender = Some(context.waker().clone());
+                return Poll::Pending;
             }
         }
-        Poll::Ready(self.rest().map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.waiting.is_empty()
-            && self.trailers.is_none()
-            && (self.ended || self.body.is_end_stream())
+        let state = self.0.state();
+        state.free.is_empty()
+            && state.waiting.is_empty()
+            && state.trailers.is_none()
+            && state.broken.is_none()
+            && (state.ended || state.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (inner, waiting) = (self.body.size_hint(), self.waiting.len() as u64);
+        let state = self.0.state();
+        let inner = state.body.size_hint();
+        let held = (state.free.len() + state.waiting.len()) as u64;
         let mut hint = SizeHint::new();
-        hint.set_lower(inner.lower() + waiting);
+        hint.set_lower(inner.lower() + held);
         if let Some(upper) = inner.upper() {
-            hint.set_upper(upper + waiting);
+            hint.set_upper(upper + held);
         }
         hint
     }
@@ -150,8 +210,10 @@ impl<B: Body<Data = Bytes, Error = Error>> Body for Watched<B> {
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::VecDeque;
+    use std::time::Duration;
 
     use http_body_util::BodyExt as _;
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::leak::tests::watch;
@@ -211,6 +273,50 @@ pub(super) mod tests {
             let body = watched(pieces(sent)).collect().await.unwrap().to_bytes();
             assert_eq!(body, sent.concat());
         }
+    }
+
+    #[tokio::test]
+    async fn what_has_not_left_at_the_end_of_the_call_is_looked_at_then() {
+        let watch = watch("planted-secret");
+        let frames = Frames(pieces(&[b"before planted", b"-secret"]).into());
+        let mut body = Watched::new(frames, &watch, || {}).ok().unwrap();
+        watch.look_at_the_rest();
+        assert_eq!(watch.found().unwrap().place, LeakPlace::RequestBody);
+        assert!(body.frame().await.unwrap().is_err());
+        assert!(body.frame().await.is_none());
+    }
+
+    /// A body whose frames come later.
+    struct Later(mpsc::UnboundedReceiver<Frame<Bytes>>);
+
+    impl Body for Later {
+        type Data = Bytes;
+        type Error = Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            self.0.poll_recv(context).map(|frame| frame.map(Ok))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_looked_at_before_it_left_arrives_as_it_is_and_so_does_what_follows() {
+        let watch = watch("planted-secret");
+        let (sender, later) = mpsc::unbounded_channel();
+        let send = |piece: &'static [u8]| sender.send(Frame::data(Bytes::from_static(piece)));
+        let body = Watched::new(Later(later), &watch, || {}).ok().unwrap();
+        let arriving = tokio::spawn(body.collect());
+        tokio::task::yield_now().await;
+        send(b"a plan").unwrap();
+        watch.look_at_the_rest();
+        send(b"t, and more").unwrap();
+        tokio::task::yield_now().await;
+        drop(sender);
+        let arrived = tokio::time::timeout(Duration::from_secs(30), arriving).await;
+        let arrived = arrived.expect("whoever sends it is woken");
+        assert_eq!(arrived.unwrap().unwrap().to_bytes(), "a plant, and more");
     }
 
     #[tokio::test]
