@@ -466,8 +466,10 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let span = span_of(&context, self.shared.go_on);
+        // In a box: what serves the protocol moves its future about, of which this is nearly all.
+        let answer = Box::pin(self.answer(request, &context));
         tokio::select! {
-            answer = self.answer(request, &context).instrument(span) => answer,
+            answer = answer.instrument(span) => answer,
             // The guest's code, its host functions and its requests end with the future.
             () = context.ct.cancelled() => {
                 Err(ErrorData::internal_error("the call was cancelled", None))
