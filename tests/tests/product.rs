@@ -50,6 +50,8 @@ mod policy_files;
 mod readme;
 #[path = "product/serve.rs"]
 mod serve;
+#[path = "product/terminal.rs"]
+mod terminal;
 #[path = "product/tokens.rs"]
 mod tokens;
 #[path = "product/traces.rs"]
