@@ -130,6 +130,8 @@ fn config(pool: Option<u32>) -> Config {
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(ASYNC_STACK_BYTES)
         .memory_init_cow(true)
+        // Where in a module a trap was is for no one to read; the names of functions stay.
+        .generate_address_map(false)
         // Tools are WASI 0.2: nothing of the async component model is linked, and its bookkeeping costs each call.
         .concurrency_support(false);
     if let Some(calls) = pool {

@@ -124,6 +124,7 @@ fn config() -> Config {
         .max_wasm_stack(1 << 20)
         .async_stack_size(2 << 20)
         .memory_init_cow(true)
+        .generate_address_map(false)
         .concurrency_support(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pooling));
     config
