@@ -15,7 +15,7 @@ fn fixture() -> Fixture {
     fixture
 }
 
-/// The command at a terminal of 80 columns.
+/// The command at a terminal.
 fn at_terminal(mut command: Command) -> PtySession {
     command.env("TERM", "xterm");
     spawn_command(command, Some(PATIENCE)).expect("there is a terminal")
@@ -52,7 +52,7 @@ fn a_tool_asks_a_person_and_gets_the_answer() {
     let fixture = fixture();
     let mut terminal = invite(&fixture);
     let before = answer(&mut terminal, "Answer? [Y/n] ", "");
-    // The library reads a byte as a letter.
+    // The rest of the message is not ASCII, and the terminal's text is read byte by byte here.
     assert!(before.contains("info: it begins: "), "{before:?}");
     assert!(
         before.contains("The tool asks: Who comes to dinner?"),
@@ -112,8 +112,7 @@ fn a_secret_that_is_typed_is_not_shown() {
 fn a_new_passphrase_is_typed_twice() {
     const PASSPHRASE: &str = "correct horse battery";
     let fixture = fixture();
-    let export = || at_terminal(fixture.command(&["vault", "export", "vault.age"]));
-    let mut terminal = export();
+    let mut terminal = at_terminal(fixture.command(&["vault", "export", "vault.age"]));
     answer(
         &mut terminal,
         "Passphrase (at least 12 characters): ",

@@ -15,18 +15,14 @@ use wasmtime_wasi_http::Error;
 use crate::leak::{Following, LeakPlace, LeakWatch, Leaving};
 
 /// `body`, until a secret ends in it. What may be the beginning of one waits for what follows.
-pub(super) struct Watched<B>(Arc<Shared<B>>);
-
-struct Shared<B>(Mutex<State<B>>);
+pub(super) struct Watched<B>(Arc<Mutex<State<B>>>);
 
 struct State<B> {
     body: Pin<Box<B>>,
     watch: Arc<LeakWatch>,
     following: Following,
-    /// What may leave.
-    free: BytesMut,
-    /// What may be the beginning of a secret.
-    waiting: Bytes,
+    /// What was looked at and has not left; the last of it may be the beginning of a secret.
+    held: BytesMut,
     trailers: Option<HeaderMap>,
     /// Why the body breaks off.
     broken: Option<Error>,
@@ -47,33 +43,30 @@ impl<B: Body<Data = Bytes, Error = Error> + Send + 'static> Watched<B> {
         let Some(following) = watch.follow(LeakPlace::RequestBody) else {
             return Err(body);
         };
-        let shared = Arc::new(Shared(Mutex::new(State {
+        let state = Arc::new(Mutex::new(State {
             body: Box::pin(body),
             watch: Arc::clone(watch),
             following,
-            free: BytesMut::new(),
-            waiting: Bytes::new(),
+            held: BytesMut::new(),
             trailers: None,
             broken: None,
             ended: false,
             sender: None,
             found: Box::new(found),
-        })));
-        let leaving: Arc<dyn Leaving> = Arc::<Shared<B>>::clone(&shared);
+        }));
+        let leaving: Arc<dyn Leaving> = Arc::<Mutex<State<B>>>::clone(&state);
         watch.will_leave(&leaving);
-        Ok(Self(shared))
+        Ok(Self(state))
     }
 }
 
-impl<B> Shared<B> {
-    fn state(&self) -> MutexGuard<'_, State<B>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<B: Body<Data = Bytes, Error = Error> + Send> Leaving for Shared<B> {
+impl<B: Body<Data = Bytes, Error = Error> + Send> Leaving for Mutex<State<B>> {
     fn look_at_the_rest(&self) {
-        let mut state = self.state();
+        let mut state = lock(self);
         let sender = state.sender.take();
         // Whoever waits for the body goes on waiting for it.
         let waker = sender.unwrap_or_else(|| Waker::noop().clone());
@@ -105,14 +98,9 @@ impl<B: Body<Data = Bytes, Error = Error>> State<B> {
     fn look_at(&mut self, data: &Bytes) {
         if self.following.finds(data) {
             self.withhold();
-            return;
+        } else {
+            self.held.extend_from_slice(data);
         }
-        self.free
-            .extend_from_slice(&std::mem::take(&mut self.waiting));
-        self.free.extend_from_slice(data);
-        let undecided = self.following.undecided().min(self.free.len());
-        let decided = self.free.len() - undecided;
-        self.waiting = self.free.split_off(decided).freeze();
     }
 
     fn admit(&mut self, trailers: HeaderMap) {
@@ -130,8 +118,7 @@ impl<B: Body<Data = Bytes, Error = Error>> State<B> {
 
     fn break_off(&mut self, error: Error) {
         self.ended = true;
-        self.free.clear();
-        self.waiting = Bytes::new();
+        self.held.clear();
         self.broken = Some(error);
     }
 
@@ -140,12 +127,14 @@ impl<B: Body<Data = Bytes, Error = Error>> State<B> {
         if let Some(error) = self.broken.take() {
             return Some(Err(error));
         }
-        if self.ended {
-            self.free
-                .extend_from_slice(&std::mem::take(&mut self.waiting));
-        }
-        let frame = if !self.free.is_empty() {
-            Frame::data(self.free.split().freeze())
+        let undecided = if self.ended {
+            0
+        } else {
+            self.following.undecided()
+        };
+        let decided = self.held.len().saturating_sub(undecided);
+        let frame = if decided > 0 {
+            Frame::data(self.held.split_to(decided).freeze())
         } else if self.ended {
             Frame::trailers(self.trailers.take()?)
         } else {
@@ -172,7 +161,7 @@ impl<B: Body<Data = Bytes, Error = Error>> Body for Watched<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut state = self.0.state();
+        let mut state = lock(&self.0);
         loop {
             let next = state.next();
             if next.is_some() || state.ended {
@@ -186,18 +175,17 @@ impl<B: Body<Data = Bytes, Error = Error>> Body for Watched<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        let state = self.0.state();
-        state.free.is_empty()
-            && state.waiting.is_empty()
+        let state = lock(&self.0);
+        state.held.is_empty()
             && state.trailers.is_none()
             && state.broken.is_none()
             && (state.ended || state.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let state = self.0.state();
+        let state = lock(&self.0);
         let inner = state.body.size_hint();
-        let held = (state.free.len() + state.waiting.len()) as u64;
+        let held = state.held.len() as u64;
         let mut hint = SizeHint::new();
         hint.set_lower(inner.lower() + held);
         if let Some(upper) = inner.upper() {
