@@ -4,6 +4,7 @@
 //! question goes to the person that the call acts for. What they answer is an argument like any other: it grants nothing.
 
 use crate::bindings::holster::plugin::session as host;
+use crate::context::asking;
 use crate::{Context, ToolError, host_is_there, schema};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -124,7 +125,7 @@ impl Context {
         if !host_is_there() {
             return Err(AskError::Unsupported(crate::NO_HOST.to_owned()));
         }
-        Ok(match host::ask(message.as_ref(), schema)? {
+        Ok(match asking(|| host::ask(message.as_ref(), schema))? {
             host::Answer::Accept(answer) => Answer::Accept(answer),
             host::Answer::Decline => Answer::Decline,
             host::Answer::Cancel => Answer::Cancel,

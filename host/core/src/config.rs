@@ -148,8 +148,8 @@ pub struct LimitsConfig {
     /// 1,048,576.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub log_bytes: Option<u64>,
-    /// Bytes that are written into the component's folders; each file and folder that is made counts 4,096. Default 67,108,864
-    /// (64 MiB), at most 4,294,967,296.
+    /// Bytes that are written into the component's folders, or by which files there become longer; each file and folder that
+    /// is made counts 4,096. Default 67,108,864 (64 MiB), at most 4,294,967,296.
     #[schemars(range(min = 1, max = 4_294_967_296_u64))]
     pub file_bytes: Option<u64>,
     /// Calls of the `auth` interface. Default 10,000, at most 1,000,000.
@@ -404,10 +404,11 @@ impl Config {
         }
     }
 
-    /// What a component may do that nobody has approved: compute.
-    pub(crate) fn bare_sandbox(&self) -> Sandbox {
+    /// What a component may do that nobody has approved: compute, within the limits of all, or its own where they are lower.
+    pub(crate) fn bare_sandbox(&self, component: &ComponentName) -> Sandbox {
+        let common = self.limits.over(&Limits::default());
         Sandbox {
-            limits: self.limits.over(&Limits::default()),
+            limits: self.limits_of(component).at_most(&common),
             ..Sandbox::default()
         }
     }
@@ -415,7 +416,7 @@ impl Config {
     /// What a component may do.
     pub(crate) fn sandbox(&self, component: &ComponentName) -> Sandbox {
         match self.components.of(component) {
-            None => self.bare_sandbox(),
+            None => self.bare_sandbox(component),
             Some((_, own)) => Sandbox {
                 hosts: own.hosts.clone(),
                 config: own.config.clone(),
@@ -608,5 +609,15 @@ mod tests {
         assert_eq!((limits.time, limits.requests), (Duration::from_secs(2), 5));
         let limits = config.sandbox(&ComponentName::new("y").unwrap()).limits;
         assert_eq!(limits.time, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_nobody_has_approved_has_the_lower_of_the_common_limits_and_its_own() {
+        let text = "[limits]\ntime_ms = 1000\nrequests = 5\n[components.x.limits]\ntime_ms = 2000\nrequests = 2";
+        let config = Config::parse(text, Path::new("holster.toml")).unwrap();
+        let limits = config
+            .bare_sandbox(&ComponentName::new("x").unwrap())
+            .limits;
+        assert_eq!((limits.time, limits.requests), (Duration::from_secs(1), 2));
     }
 }

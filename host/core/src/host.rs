@@ -411,12 +411,12 @@ impl Host {
         let name = tool.component();
         let needs_accounts = !tool.definition().requirements.is_empty();
         if !needs_accounts && self.config.components.of(name).is_none() {
-            return Ok(self.config.bare_sandbox());
+            return Ok(self.config.bare_sandbox(name));
         }
         match self.standing(tool).await {
             Ok(Standing::Approved) => Ok(self.config.sandbox(name)),
             // What needs no account can be served without what it was granted.
-            _ if !needs_accounts => Ok(self.config.bare_sandbox()),
+            _ if !needs_accounts => Ok(self.config.bare_sandbox(name)),
             Ok(Standing::Changed(_) | Standing::New) => Err(Failure::NotApproved {
                 tool: tool.definition().name.clone(),
                 component: name.clone(),

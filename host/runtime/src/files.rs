@@ -80,6 +80,11 @@ impl Files {
         Ok(())
     }
 
+    /// Takes what a file gains by becoming this long, if it is shorter: some systems keep room for the gap as well.
+    fn length(&self, now: u64, then: u64) -> wasmtime::Result<()> {
+        Ok(self.lock().take(then.saturating_sub(now))?)
+    }
+
     /// Takes the name of what is to be made, or renamed.
     fn name(&self, path: &str) -> wasmtime::Result<()> {
         self.lock().take(NAME)?;
@@ -123,11 +128,13 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     types.func_wrap_async("[method]descriptor.write", |mut store, arguments| {
         Box::new(async move { told(write(store.data_mut(), arguments).await) })
     })?;
-    types.func_wrap(
+    types.func_wrap_async("[method]descriptor.set-size", |mut store, arguments| {
+        Box::new(async move { told(set_size(store.data_mut(), arguments).await) })
+    })?;
+    types.func_wrap_async(
         "[method]descriptor.write-via-stream",
-        |mut store, (file, offset): (File, u64)| {
-            let stream = store.data_mut().filesystem().write_via_stream(file, offset);
-            told(stream.and_then(|stream| watched(store.data_mut(), stream)))
+        |mut store, arguments| {
+            Box::new(async move { told(write_via_stream(store.data_mut(), arguments).await) })
         },
     )?;
     types.func_wrap(
@@ -214,8 +221,34 @@ async fn write(
     state: &mut CallState,
     (file, bytes, offset): (File, Vec<u8>, u64),
 ) -> FsResult<u64> {
+    reach(state, &file, offset).await?;
     state.files.content(&bytes).map_err(FsError::trap)?;
     state.filesystem().write(file, bytes, offset).await
+}
+
+async fn write_via_stream(
+    state: &mut CallState,
+    (file, offset): (File, u64),
+) -> FsResult<Resource<DynOutputStream>> {
+    reach(state, &file, offset).await?;
+    let stream = state.filesystem().write_via_stream(file, offset)?;
+    watched(state, stream)
+}
+
+async fn set_size(state: &mut CallState, (file, size): (File, u64)) -> FsResult<()> {
+    reach(state, &file, size).await?;
+    state.filesystem().set_size(file, size).await
+}
+
+/// Takes what lies between the end of a file and a place behind it.
+async fn reach(state: &mut CallState, file: &File, place: u64) -> FsResult<()> {
+    if place > 0 {
+        let here = Resource::new_borrow(file.rep());
+        let found = state.filesystem().stat(here).await?;
+        let length = state.files.length(found.size, place);
+        length.map_err(FsError::trap)?;
+    }
+    Ok(())
 }
 
 /// The same stream, of which each byte is looked at before it is written.
@@ -289,6 +322,11 @@ mod tests {
         let error = files.content(b"1").unwrap_err();
         assert!(error.is::<TooMuchWritten>(), "{error:?}");
         assert!(files.name("c").is_err());
+        // What is there already takes no room, and what becomes longer does.
+        let files = Files::new(10, &watch("planted-secret"));
+        files.length(100, 50).unwrap();
+        files.length(0, 10).unwrap();
+        assert!(files.length(0, 1).is_err());
     }
 
     #[test]

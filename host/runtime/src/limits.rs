@@ -27,8 +27,8 @@ pub struct Limits {
     /// Bytes of standard output and error that reach the log, and as many again of messages for the client; the rest is
     /// dropped. Default 64 KiB, ceiling 1 MiB.
     pub log_bytes: u64,
-    /// Bytes that are written into the folders of the policy; each file and folder that is made counts 4 KiB. Default 64 MiB,
-    /// ceiling 4 GiB.
+    /// Bytes that are written into the folders of the policy, or by which files there become longer; each file and folder
+    /// that is made counts 4 KiB. Default 64 MiB, ceiling 4 GiB.
     pub file_bytes: u64,
     /// Calls of the `auth` interface. Default 10,000, ceiling 1,000,000.
     pub host_calls: u32,
@@ -88,6 +88,23 @@ impl Limits {
         file_bytes: 0,
         host_calls: 0,
     };
+
+    /// Of each limit the lower one.
+    #[must_use]
+    pub fn at_most(self, other: &Self) -> Self {
+        Self {
+            time: self.time.min(other.time),
+            memory_bytes: self.memory_bytes.min(other.memory_bytes),
+            table_elements: self.table_elements.min(other.table_elements),
+            output_bytes: self.output_bytes.min(other.output_bytes),
+            requests: self.requests.min(other.requests),
+            request_bytes: self.request_bytes.min(other.request_bytes),
+            response_bytes: self.response_bytes.min(other.response_bytes),
+            log_bytes: self.log_bytes.min(other.log_bytes),
+            file_bytes: self.file_bytes.min(other.file_bytes),
+            host_calls: self.host_calls.min(other.host_calls),
+        }
+    }
 
     /// Checks every limit against its ceiling.
     pub fn checked(self) -> Result<Self, LimitError> {

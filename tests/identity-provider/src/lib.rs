@@ -17,8 +17,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 use url::Url;
 
 /// How long the server may take to listen.
@@ -78,6 +78,8 @@ pub struct IdentityProvider {
     issuer: String,
     /// Holds its input open.
     _server: Child,
+    /// It ends if it cannot write.
+    _output: Lines<BufReader<ChildStdout>>,
 }
 
 impl IdentityProvider {
@@ -110,6 +112,7 @@ impl IdentityProvider {
         Ok(Self {
             issuer,
             _server: server,
+            _output: lines,
         })
     }
 

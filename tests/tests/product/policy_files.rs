@@ -176,6 +176,29 @@ async fn what_a_call_writes_is_limited_and_the_next_call_begins_anew() {
     assert!(written <= 10_000, "{written}");
 }
 
+/// What a file gains without being written counts as well: not every system leaves it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_becomes_no_longer_than_a_call_may_write() {
+    let fixture = fixture(", write = true", "limits.file_bytes = 10_000");
+    let host = fixture.host().await;
+    for deed in ["lengthen", "write-far-off"] {
+        let path = format!("/files/{deed}");
+        let to = |length: u64| {
+            let arguments = json!({ "deed": deed, "path": path, "other": "x", "length": length });
+            host.call(call("files", arguments))
+        };
+        // The name takes 4096 bytes of it, once.
+        assert_eq!(text(to(5_000).await), "done");
+        assert_eq!(text(to(9_000).await), "done");
+        let longer = failed(to(1 << 40).await);
+        assert_eq!(longer, CallError::TooMuchWritten(10_000), "{deed}");
+        let length = fs::metadata(fixture.path("files").join(deed))
+            .unwrap()
+            .len();
+        assert!((9_000..=9_001).contains(&length), "{deed}: {length}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_holds_no_more_files_open_than_leave_enough_for_others() {
     let fixture = fixture("", "");

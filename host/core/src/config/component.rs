@@ -3,6 +3,7 @@
 //! One entry decides for a component, and nothing of another one is added: its own name's, or else that of the pattern
 //! with the longest text. Two patterns that could decide for the same name are an error of the configuration.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -77,6 +78,13 @@ impl ComponentPattern {
             }
         }
         meet[0][0]
+    }
+}
+
+/// No name of a component has a `*` in it, so that it is found as itself alone.
+impl Borrow<str> for ComponentPattern {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -202,8 +210,11 @@ pub struct Components(BTreeMap<ComponentPattern, ComponentConfig>);
 impl Components {
     /// The entry that decides for a component, and how the configuration calls it.
     pub fn of(&self, component: &ComponentName) -> Option<(&ComponentPattern, &ComponentConfig)> {
-        let matching = self.0.iter().filter(|(entry, _)| entry.matches(component));
-        matching.max_by_key(|(entry, _)| (entry.is_name(), entry.text()))
+        let own = self.0.get_key_value(component.as_str());
+        own.or_else(|| {
+            let matching = self.0.iter().filter(|(entry, _)| entry.matches(component));
+            matching.max_by_key(|(entry, _)| entry.text())
+        })
     }
 
     pub(super) fn iter_mut(

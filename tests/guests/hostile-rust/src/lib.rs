@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::time::Duration;
 
 use holster_sdk::bindings::wasi::http::types::{Fields, Method, OutgoingRequest, Scheme};
@@ -330,6 +330,8 @@ enum Deed {
     List,
     Write,
     Append,
+    Lengthen,
+    WriteFarOff,
     Remove,
     Rename,
     MakeFolder,
@@ -351,6 +353,9 @@ fn files(
     /// How often it writes that.
     #[param(default = 1)]
     times: u32,
+    /// How long the file becomes, or where in it that is written.
+    #[param(default = 0)]
+    length: u64,
 ) -> String {
     let done = match deed {
         Deed::Read => fs::read_to_string(path),
@@ -362,6 +367,8 @@ fn files(
             times,
         ),
         Deed::Append => write_often(OpenOptions::new().append(true), &path, &other, times),
+        Deed::Lengthen => lengthen(&path, length).map(done),
+        Deed::WriteFarOff => write_at(&path, &other, length).map(done),
         Deed::Remove => fs::remove_file(path).map(done),
         Deed::Rename => fs::rename(path, other).map(done),
         Deed::MakeFolder => fs::create_dir(path).map(done),
@@ -393,6 +400,21 @@ fn listed(path: &str) -> io::Result<String> {
     }
     names.sort();
     Ok(names.join(" "))
+}
+
+fn lengthen(path: &str, length: u64) -> io::Result<()> {
+    writable(path)?.set_len(length)
+}
+
+fn write_at(path: &str, text: &str, place: u64) -> io::Result<()> {
+    let mut file = writable(path)?;
+    file.seek(SeekFrom::Start(place))?;
+    file.write_all(text.as_bytes())
+}
+
+fn writable(path: &str) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(false).open(path)
 }
 
 fn write_often(options: &OpenOptions, path: &str, text: &str, times: u32) -> io::Result<String> {

@@ -6,19 +6,25 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use holster_tests::loopback_api::LoopbackApi;
-use holster_tests::{Fixture, HttpServer, component, report_arguments};
+use holster_tests::loopback_api::{Answer as Scripted, LoopbackApi, Script};
+use holster_tests::{Fixture, HttpServer, component, eventually, report_arguments};
 use http::{Method, StatusCode};
-use identity_provider::{Browser, Options};
+use identity_provider::{Browser, IdentityProvider, Options};
 use serde_json::json;
+use url::Url;
 
 use super::{consented, fetch, oauth_machine, page_of, succeeds};
-use crate::serve::{Client, as_caller, as_nobody, assert_counted_apart, keys, sign_in_as};
+use crate::serve::{
+    Client, as_caller, as_nobody, assert_counted_apart, keys, sign_in_as, without_session,
+};
 use crate::{audit, connecting};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+
+/// What `fetch` acts with for profile `work`.
+const ACCOUNT: &str = "v1/accounts/work/slack";
 
 /// A clock of an installation's processes, which is set by a file that the library of `faketime` reads.
 struct Clock {
@@ -129,10 +135,130 @@ async fn a_connection_lives_for_ten_minutes_whichever_way_the_clock_is_set() {
             answer = fetch(&server, "work").await;
         }
         assert_eq!(answer.status, StatusCode::OK, "{seconds}: {}", answer.body);
-        let account = "v1/accounts/work/slack";
         let client = as_nobody(&server);
-        let gone = client.send(Method::DELETE, account, &[], "").await;
+        let gone = client.send(Method::DELETE, ACCOUNT, &[], "").await;
         assert_eq!(gone.status, StatusCode::OK, "{seconds}: {}", gone.body);
+    }
+}
+
+/// The page at which a person gets the code of a device, and enters it at the provider.
+async fn enter_code(browser: &mut Browser, provider: &IdentityProvider, page: &Url) {
+    browser.get(page).await.unwrap();
+    let origin = page.origin().ascii_serialization();
+    let headers = [("origin", origin.as_str())];
+    let sent = browser.post(page, &headers, "way=device").await.unwrap();
+    assert_eq!(sent.status(), StatusCode::SEE_OTHER, "{sent:?}");
+    let shown = browser.get(page).await.unwrap();
+    let shown = String::from_utf8_lossy(shown.body()).into_owned();
+    let (_, rest) = shown.split_once("<p class=\"code\">").expect(&shown);
+    let (code, _) = rest.split_once('<').unwrap();
+    let mut device: Url = format!("{}/device", provider.issuer()).parse().unwrap();
+    device.query_pairs_mut().append_pair("user_code", code);
+    provider.login(&device, "alice").await.unwrap();
+}
+
+/// What is asked every few seconds is asked on, neither at once nor years later.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_code_of_a_device_is_asked_for_whichever_way_the_clock_was_set() {
+    let (_api, provider, fixture) = oauth_machine(Options::default()).await;
+    let clock = Clock::of(&fixture);
+    let server = clock.start(&fixture);
+    let client = as_nobody(&server);
+    let mut browser = Browser::default();
+    for (seconds, lives) in [(5 * MINUTE, true), (-HOUR, false), (365 * DAY, false)] {
+        clock.set(0);
+        let mut waiting = fetch(&server, "work").await;
+        if lives {
+            enter_code(&mut browser, &provider, &page_of(&waiting)).await;
+        }
+        clock.set(seconds);
+        if !lives {
+            let next = fetch(&server, "work").await;
+            assert_ne!(page_of(&next), page_of(&waiting), "{seconds}");
+            enter_code(&mut browser, &provider, &page_of(&next)).await;
+            waiting = next;
+        }
+        let number = provider.stats().await.unwrap().device;
+        let id = waiting.body["missing"][0]["connection"].as_str().unwrap();
+        let ended = client.get(&format!("v1/connections/{id}?wait=30")).await;
+        assert_eq!(
+            ended.body["state"], "connected",
+            "{seconds}: {}",
+            ended.body
+        );
+        let questions = provider.stats().await.unwrap().device - number;
+        assert!((1..=4).contains(&questions), "{seconds}: {questions}");
+        let answer = fetch(&server, "work").await;
+        assert_eq!(answer.status, StatusCode::OK, "{seconds}: {}", answer.body);
+        let gone = client.send(Method::DELETE, ACCOUNT, &[], "").await;
+        assert_eq!(gone.status, StatusCode::OK, "{seconds}: {}", gone.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_told_of_a_disconnection_later_whichever_way_the_clock_was_set() {
+    let (api, provider, fixture) = oauth_machine(Options::default()).await;
+    let file = fixture.path("providers/slack.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let revoke = format!("discover = true\nrevoke_url = '{}/revoke'", api.url());
+    fs::write(&file, text.replace("discover = true", &revoke)).unwrap();
+    let revoked = || {
+        let requests = api.take_requests();
+        requests.iter().any(|request| request.path == "/revoke")
+    };
+    let answers = |status| {
+        let answer = Scripted::json(status, &json!({}));
+        api.script("/revoke", Script::Answer(answer));
+    };
+    let clock = Clock::of(&fixture);
+    for seconds in [2 * MINUTE, DAY, -DAY] {
+        clock.set(0);
+        let server = clock.start(&fixture);
+        consented(&server, &provider, "work").await;
+        answers(StatusCode::SERVICE_UNAVAILABLE);
+        let client = as_nobody(&server);
+        let gone = client.send(Method::DELETE, ACCOUNT, &[], "").await;
+        assert_eq!(gone.status, StatusCode::OK, "{}", gone.body);
+        assert!(revoked(), "it was told, and was busy");
+        drop(server);
+        clock.set(seconds);
+        answers(StatusCode::OK);
+        let _server = clock.start(&fixture);
+        eventually("the provider is told", revoked).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_goes_on_between_two_requests_for_a_quarter_of_an_hour_by_any_clock() {
+    let fixture = Fixture::new("connect.address = '127.0.0.1:0'");
+    fixture.plug_in(&component("parity-rust"));
+    let clock = Clock::of(&fixture);
+    let server = clock.start(&fixture);
+    let client = as_nobody(&server);
+    for (seconds, goes_on) in [
+        (10 * MINUTE, true),
+        (-30, true),
+        (16 * MINUTE, false),
+        (365 * DAY, false),
+        (-HOUR, false),
+        (-365 * DAY, false),
+    ] {
+        clock.set(0);
+        let asked = without_session(&client, "invite", json!({ "arguments": {} })).await;
+        let who = json!({ "name": "Ann", "guests": 2, "meal": "fish" });
+        let answer = json!({
+            "arguments": {},
+            "requestState": asked["result"]["requestState"],
+            "inputResponses": { "answer": { "action": "accept", "content": who } },
+        });
+        clock.set(seconds);
+        let ended = without_session(&client, "invite", answer).await;
+        if goes_on {
+            let said = &ended["result"]["structuredContent"]["who"];
+            assert_eq!(said, "Ann with 2 for fish", "{seconds}: {ended}");
+        } else {
+            assert_eq!(ended["error"]["code"], -32602, "{seconds}: {ended}");
+        }
     }
 }
 

@@ -263,7 +263,8 @@ pub(super) fn problem(failure: &Failure) -> Problem {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             }
             CallError::TimedOut(_) => (StatusCode::GATEWAY_TIMEOUT, "timed_out"),
-            _ => (StatusCode::BAD_GATEWAY, "tool_failed"),
+            CallError::NoFolder(_) => (StatusCode::INTERNAL_SERVER_ERROR, error.kind()),
+            _ => (StatusCode::BAD_GATEWAY, error.kind()),
         },
     };
     Problem::new(status, kind, failure)
