@@ -11,11 +11,17 @@ const { splicer } = await import(new URL('../lib/spidermonkey-embedding-splicer.
 const MEASURED_THEN_ENCODED =
   /\n {2}\/\/ Compute the exact allocation size up front\..*?\n {2}const res = \{ ptr, len, codepoints \};/s;
 
+// A text in ASCII has as many bytes as characters, and is written where it belongs; another one is copied there.
 const ENCODED = `
-  const bytes = TEXT_ENCODER_UTF8.encode(s);
-  const len = bytes.length;
-  const ptr = realloc(0, 0, 1, len);
-  new Uint8Array(memory.buffer, ptr, len).set(bytes);
+  let len = s.length;
+  let ptr = realloc(0, 0, 1, len);
+  const { read } = TEXT_ENCODER_UTF8.encodeInto(s, new Uint8Array(memory.buffer, ptr, len));
+  if (read < s.length) {
+    const bytes = TEXT_ENCODER_UTF8.encode(s);
+    ptr = realloc(ptr, len, 1, bytes.length);
+    len = bytes.length;
+    new Uint8Array(memory.buffer, ptr, len).set(bytes);
+  }
   const res = { ptr, len };`;
 
 /** The module by which the entry of a component asks for this. */

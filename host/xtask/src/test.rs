@@ -75,7 +75,8 @@ pub(crate) fn command(workspace: &Workspace) -> Result<ExitCode> {
     })
 }
 
-/// What the end-to-end tests start: cargo builds a program for the tests of its own package only.
+/// What the end-to-end tests start: cargo builds a program for the tests of its own package only. With the tests, which ask for
+/// more features of what both stand on, so that it is compiled once.
 fn programs(workspace: &Workspace) -> Result<()> {
     let mut build = Command::new("cargo");
     build.current_dir(workspace.root()).args([
@@ -84,6 +85,7 @@ fn programs(workspace: &Workspace) -> Result<()> {
         "--release",
         "--workspace",
         "--bins",
+        "--tests",
     ]);
     shell::stream(&mut build)
 }
