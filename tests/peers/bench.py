@@ -3,8 +3,9 @@
 
 usage: bench.py FOLDER --holster PROGRAM [--rounds N] [--languages rust,js,python] [--table PAGE.md]
 
-FOLDER is what `build.py` made. Each round starts both hosts and takes turns of some calls with each; figures are over all
-rounds. The client's own floor is that of `cat`, driven in the same way.
+FOLDER is what `build.py` made, and `peers-floor` lies beside PROGRAM. Each round starts both hosts and takes turns of some
+calls with each; figures are over all rounds. Two floors are measured in the same turns: that of the protocol, which is a
+server of one tool and no sandbox, and that of the client, which is `cat`.
 """
 
 import argparse
@@ -22,6 +23,9 @@ from client import Mirror, Server
 from report import duration, machine, own, processor_seconds, quantile, resident, table, write_section
 
 LANGUAGES = {"rust": "Rust", "js": "JavaScript", "python": "Python"}
+HOSTS = {"holster": "Holster", "wassette": "wassette"}
+# What is driven beside the hosts.
+PROTOCOL, CLIENT = "peers-floor", "cat"
 # Calls of one turn, and turns of one round.
 CALLS = {"rust": 400, "js": 60, "python": 60}
 TURNS = 5
@@ -68,6 +72,7 @@ class Bench:
     def __init__(self, folder: Path, holster: Path, scratch: Path) -> None:
         self.folder = folder
         self.holster = str(holster)
+        self.floor = str(holster.with_name(PROTOCOL))
         self.wassette = json.loads((folder / "wassette/command.json").read_text())
         places = {f"XDG_{name}_HOME": str(scratch / name.lower()) for name in ("DATA", "CACHE", "CONFIG", "STATE")}
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(scratch), **places}
@@ -78,8 +83,10 @@ class Bench:
         elif host == "wassette":
             served = str(self.folder / "wassette" / language / "served")
             command = [*self.wassette, "--component-dir", served, "run", "--disable-builtin-tools"]
+        elif host == PROTOCOL:
+            command = [self.floor]
         else:
-            return Mirror(["cat"], self.environment)
+            return Mirror([CLIENT], self.environment)
         return Server(command, self.environment)
 
     def round(self, figures: dict[str, Figures], language: str) -> None:
@@ -102,7 +109,7 @@ class Bench:
                 figures[host].peaks.append(resident(server.pid, "VmHWM"))
                 figures[host].own.append(own(server.pid))
             for host, server in servers.items():
-                if host != "cat":
+                if host in HOSTS:
                     figures[host].bigs += [server.big(BIG) for _ in range(3)]
                     figures[host].peaks_after_big.append(resident(server.pid, "VmHWM"))
         finally:
@@ -112,13 +119,13 @@ class Bench:
     def starts(self, figures: dict[str, Figures], language: str) -> None:
         """A client that says all at once: hello, and its first call."""
         for _ in range(STARTS):
-            for host in ("holster", "wassette"):
+            for host in HOSTS:
                 with self.start(host, language) as server:
                     figures[host].refused_starts += server.begin_and_call(at_once=True) > 0
 
     def beside_spinning(self, figures: dict[str, Figures], language: str) -> None:
         """Guests that never end, and who asks for something else meanwhile."""
-        for host in ("holster", "wassette"):
+        for host in HOSTS:
             with self.start(host, language) as server:
                 server.begin_and_call()
                 spinning = server.spin(SPINNING)
@@ -161,10 +168,10 @@ def main() -> None:
 
 
 def measure(bench: Bench, language: str, rounds: int) -> dict[str, Figures]:
-    for host in ("holster", "wassette"):  # once, so that what is compiled is in their caches
+    for host in HOSTS:  # once, so that what is compiled is in their caches
         with bench.start(host, language) as server:
             server.begin_and_call()
-    figures = {host: Figures() for host in ("holster", "wassette", "cat")}
+    figures = {host: Figures() for host in (*HOSTS, PROTOCOL, CLIENT)}
     for number in range(rounds):
         print(f"{language}: round {number + 1} of {rounds}", file=sys.stderr)
         order = list(figures)
@@ -196,14 +203,16 @@ def calls_table(results: dict[str, dict[str, Figures]]) -> str:
     header += [f"calls/s, {IN_FLIGHT} in flight:", "peak memory:", "memory of its own:"]
     rows = []
     for language, figures in results.items():
-        for host in ("holster", "wassette"):
-            of = figures[host]
-            times = [statistics.median(of.first_results), of.p50(), of.p99()]
-            memory = [f"{statistics.median(mib):.1f} MiB" for mib in (of.peaks, of.own)]
-            row = [*map(duration, times), f"{of.rate():,.0f}", *memory]
-            rows.append([LANGUAGES[language], host.capitalize() if host == "holster" else host, *row])
+        rows += [[LANGUAGES[language], name, *row(figures[host])] for host, name in HOSTS.items()]
         rows.append([LANGUAGES[language], "ratio", *ratios(language, figures)])
+        rows.append(["none", "the protocol alone", *row(figures[PROTOCOL])])
     return table(header, rows)
+
+
+def row(of: Figures) -> list[str]:
+    times = [statistics.median(of.first_results), of.p50(), of.p99()]
+    memory = [f"{statistics.median(mib):.1f} MiB" for mib in (of.peaks, of.own)]
+    return [*map(duration, times), f"{of.rate():,.0f}", *memory]
 
 
 def ratios(language: str, figures: dict[str, Figures]) -> list[str]:
@@ -230,14 +239,14 @@ def others_table(results: dict[str, dict[str, Figures]]) -> str:
     header += ["a call beside them:", "first calls refused:"]
     rows = []
     for language, figures in results.items():
-        for host in ("holster", "wassette"):
+        for host, name in HOSTS.items():
             of = figures[host]
             ours = host == "holster"
             median = statistics.median(of.bigs)
             rows.append(
                 [
                     LANGUAGES[language],
-                    "Holster" if ours else host,
+                    name,
                     judged(duration(median), median < BAR_BIG) if ours else duration(median),
                     f"{statistics.median(of.peaks_after_big):.1f} MiB",
                     asked(of.pings, BAR_PING if ours else None),
@@ -261,13 +270,14 @@ def judged(text: str, holds: bool) -> str:
 
 
 def notes(results: dict[str, dict[str, Figures]]) -> str:
-    floors = [figures["cat"] for figures in results.values()]
+    floors = [figures[CLIENT] for figures in results.values()]
     floor = statistics.median([latency for figures in floors for latency in figures.latencies])
     rate = statistics.median([rate for figures in floors for rate in figures.rates])
     idle = max(figures["holster"].goes_on_after_cancel for figures in results.values())
     return (
-        f"The client itself, driving `cat` in the same way: p50 {duration(floor)}, {rate:,.0f} lines/s; it is contained in all "
-        f"times. A first call is one that comes with `initialize`, before any answer; wassette refuses it while it loads, and its "
+        f"The protocol alone is a server of `echo` on the protocol's library, `rmcp`, without components, sandboxes, schemas, "
+        f"accounts and records. The client itself, driving `cat` in the same way: p50 {duration(floor)}, {rate:,.0f} lines/s; it "
+        f"is contained in all times. A first call is one that comes with `initialize`, before any answer; wassette refuses it while it loads, and its "
         f"time to the first result contains the calls that are made anew. After `notifications/cancelled` for all guests that spin, "
         f"Holster computed for {duration(idle)} in the second that followed. A {BIG >> 20} MiB result of wassette goes over "
         f"the pipe twice, as text and as structured content. Peak memory counts pages of files, of the programs and of compiled "
