@@ -277,8 +277,8 @@ def notes(results: dict[str, dict[str, Figures]]) -> str:
     return (
         f"The protocol alone is a server of `echo` on the protocol's library, `rmcp`, without components, sandboxes, schemas, "
         f"accounts and records. The client itself, driving `cat` in the same way: p50 {duration(floor)}, {rate:,.0f} lines/s; it "
-        f"is contained in all times. A first call is one that comes with `initialize`, before any answer; wassette refuses it while it loads, and its "
-        f"time to the first result contains the calls that are made anew. After `notifications/cancelled` for all guests that spin, "
+        f"is contained in all times. A first call is one that comes with `initialize`, before any answer; wassette refuses it "
+        f"while it loads, and its time to the first result contains the calls that are made anew. After `notifications/cancelled` for all guests that spin, "
         f"Holster computed for {duration(idle)} in the second that followed. A {BIG >> 20} MiB result of wassette goes over "
         f"the pipe twice, as text and as structured content. Peak memory counts pages of files, of the programs and of compiled "
         f"components, which the system can take back, and those that several instances share once for each; what is left without "

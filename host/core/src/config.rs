@@ -296,14 +296,13 @@ impl Config {
             .and_then(|()| self.telemetry.check())
             .and_then(|()| self.components.check())
             .map_err(|(place, error)| failed(place, error))?;
-        self.limits
-            .over(&Limits::default())
+        self.common_limits()
             .checked()
             .map_err(|error| failed("limits".into(), error.to_string()))?;
         for (entry, component) in self.components.iter() {
             component
                 .limits
-                .over(&self.limits.over(&Limits::default()))
+                .over(&self.common_limits())
                 .checked()
                 .map_err(|error| failed(format!("{entry}.limits"), error.to_string()))?;
         }
@@ -395,9 +394,14 @@ impl Config {
         }
     }
 
+    /// What each call of a component may use that has no limits of its own.
+    fn common_limits(&self) -> Limits {
+        self.limits.over(&Limits::default())
+    }
+
     /// What each call of a component may use.
     pub fn limits_of(&self, component: &ComponentName) -> Limits {
-        let common = self.limits.over(&Limits::default());
+        let common = self.common_limits();
         match self.components.of(component) {
             None => common,
             Some((_, own)) => own.limits.over(&common),
@@ -406,9 +410,8 @@ impl Config {
 
     /// What a component may do that nobody has approved: compute, within the limits of all, or its own where they are lower.
     pub(crate) fn bare_sandbox(&self, component: &ComponentName) -> Sandbox {
-        let common = self.limits.over(&Limits::default());
         Sandbox {
-            limits: self.limits_of(component).at_most(&common),
+            limits: self.limits_of(component).at_most(&self.common_limits()),
             ..Sandbox::default()
         }
     }

@@ -127,6 +127,14 @@ impl IdentityProvider {
         browser::walk(&self.issuer, url, user, browser::Answer::Consent).await
     }
 
+    /// Enters the code of a device, logs in as that user and consents to everything.
+    pub async fn enter_code(&self, code: &str, user: &str) -> io::Result<()> {
+        let mut page = Url::parse(&self.issuer).map_err(io::Error::other)?;
+        page.set_path("/device");
+        page.query_pairs_mut().append_pair("user_code", code);
+        self.login(&page, user).await.map(drop)
+    }
+
     /// The same as a user who logs in and refuses.
     pub async fn refuse(&self, url: &Url, user: &str) -> io::Result<Url> {
         browser::walk(&self.issuer, url, user, browser::Answer::Refuse).await

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use holster_core::broker::{ConnectionState, Disconnected, Reason};
 use http::StatusCode;
-use url::Url;
 
 use crate::setting::{HOUR, Host, Person, file, id, identity_provider, owner, sent};
 
@@ -182,9 +181,7 @@ async fn a_code_is_shown_and_entered_on_another_device() {
     let page = person.open(&host.at(sent_on.location())).await;
     let (_, rest) = page.text.split_once("<p class=\"code\">").unwrap();
     let (code, _) = rest.split_once('<').unwrap();
-    let mut device: Url = format!("{}/device", idp.issuer()).parse().unwrap();
-    device.query_pairs_mut().append_pair("user_code", code);
-    idp.login(&device, "alice").await.unwrap();
+    idp.enter_code(code, "alice").await.unwrap();
 
     let ended = host
         .broker()

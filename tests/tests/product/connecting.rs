@@ -275,14 +275,20 @@ pub(crate) async fn consent_in(browser: &mut Agent, idp: &IdentityProvider, page
 
 /// Opens the page, logs in at the provider and consents: this is the way back.
 pub(crate) async fn log_in(browser: &mut Agent, idp: &IdentityProvider, page: &Url) -> Url {
+    let next = choose(browser, page, "consent").await;
+    idp.login(&next, "alice").await.unwrap()
+}
+
+/// Opens the page and chooses a way: this is where it sends the browser on to.
+pub(crate) async fn choose(browser: &mut Agent, page: &Url, way: &str) -> Url {
     let shown = browser.get(page).await.unwrap();
     assert!(shown.status().is_success(), "{}", shown.status());
     let origin = page.origin().ascii_serialization();
-    let sent = browser
-        .post(page, &[("origin", &origin)], "way=consent")
-        .await
-        .unwrap();
-    idp.login(&location(page, &sent), "alice").await.unwrap()
+    let form = format!("way={way}");
+    let sent = browser.post(page, &[("origin", &origin)], &form).await;
+    let sent = sent.unwrap();
+    assert_eq!(sent.status(), StatusCode::SEE_OTHER, "{sent:?}");
+    location(page, &sent)
 }
 
 /// Where a page sends the browser on to.

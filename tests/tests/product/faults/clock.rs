@@ -23,9 +23,6 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// What `fetch` acts with for profile `work`.
-const ACCOUNT: &str = "v1/accounts/work/slack";
-
 /// A clock of an installation's processes, which is set by a file that the library of `faketime` reads.
 struct Clock {
     file: PathBuf,
@@ -135,26 +132,26 @@ async fn a_connection_lives_for_ten_minutes_whichever_way_the_clock_is_set() {
             answer = fetch(&server, "work").await;
         }
         assert_eq!(answer.status, StatusCode::OK, "{seconds}: {}", answer.body);
-        let client = as_nobody(&server);
-        let gone = client.send(Method::DELETE, ACCOUNT, &[], "").await;
-        assert_eq!(gone.status, StatusCode::OK, "{seconds}: {}", gone.body);
+        disconnect(&server).await;
     }
+}
+
+/// Gives up what `fetch` acts with for profile `work`.
+async fn disconnect(server: &HttpServer) {
+    let account = "v1/accounts/work/slack";
+    let client = as_nobody(server);
+    let gone = client.send(Method::DELETE, account, &[], "").await;
+    assert_eq!(gone.status, StatusCode::OK, "{}", gone.body);
 }
 
 /// The page at which a person gets the code of a device, and enters it at the provider.
 async fn enter_code(browser: &mut Browser, provider: &IdentityProvider, page: &Url) {
-    browser.get(page).await.unwrap();
-    let origin = page.origin().ascii_serialization();
-    let headers = [("origin", origin.as_str())];
-    let sent = browser.post(page, &headers, "way=device").await.unwrap();
-    assert_eq!(sent.status(), StatusCode::SEE_OTHER, "{sent:?}");
-    let shown = browser.get(page).await.unwrap();
+    let next = connecting::choose(browser, page, "device").await;
+    let shown = browser.get(&next).await.unwrap();
     let shown = String::from_utf8_lossy(shown.body()).into_owned();
     let (_, rest) = shown.split_once("<p class=\"code\">").expect(&shown);
     let (code, _) = rest.split_once('<').unwrap();
-    let mut device: Url = format!("{}/device", provider.issuer()).parse().unwrap();
-    device.query_pairs_mut().append_pair("user_code", code);
-    provider.login(&device, "alice").await.unwrap();
+    provider.enter_code(code, "alice").await.unwrap();
 }
 
 /// What is asked every few seconds is asked on, neither at once nor years later.
@@ -190,8 +187,7 @@ async fn the_code_of_a_device_is_asked_for_whichever_way_the_clock_was_set() {
         assert!((1..=4).contains(&questions), "{seconds}: {questions}");
         let answer = fetch(&server, "work").await;
         assert_eq!(answer.status, StatusCode::OK, "{seconds}: {}", answer.body);
-        let gone = client.send(Method::DELETE, ACCOUNT, &[], "").await;
-        assert_eq!(gone.status, StatusCode::OK, "{seconds}: {}", gone.body);
+        disconnect(&server).await;
     }
 }
 
@@ -216,9 +212,7 @@ async fn a_provider_is_told_of_a_disconnection_later_whichever_way_the_clock_was
         let server = clock.start(&fixture);
         consented(&server, &provider, "work").await;
         answers(StatusCode::SERVICE_UNAVAILABLE);
-        let client = as_nobody(&server);
-        let gone = client.send(Method::DELETE, ACCOUNT, &[], "").await;
-        assert_eq!(gone.status, StatusCode::OK, "{}", gone.body);
+        disconnect(&server).await;
         assert!(revoked(), "it was told, and was busy");
         drop(server);
         clock.set(seconds);

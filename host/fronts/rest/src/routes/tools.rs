@@ -236,36 +236,29 @@ pub(crate) async fn call(
 
 /// How a failure is told.
 pub(super) fn problem(failure: &Failure) -> Problem {
-    let (status, kind) = match failure {
-        Failure::UnknownTool { .. } => (StatusCode::NOT_FOUND, "unknown_tool"),
-        Failure::InvalidArguments { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_arguments"),
-        Failure::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous_account"),
+    let status = match failure {
+        Failure::Broker(error) => return error.into(),
+        Failure::UnknownTool { .. } | Failure::NoConnection { .. } => StatusCode::NOT_FOUND,
+        Failure::Ambiguous { .. } => StatusCode::CONFLICT,
         Failure::NotApproved { .. }
         | Failure::ProviderNotAllowed { .. }
-        | Failure::ProfileNotAllowed { .. } => (StatusCode::FORBIDDEN, failure.kind()),
-        Failure::Policy(_) => (StatusCode::SERVICE_UNAVAILABLE, "policy"),
-        Failure::NoRecord { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no_record"),
-        Failure::NoConnection { .. } => (StatusCode::NOT_FOUND, "not_found"),
-        Failure::Broker(error) => return error.into(),
-        Failure::Component { .. } => (StatusCode::BAD_GATEWAY, "component"),
-        Failure::InvalidOutput { .. } => (StatusCode::BAD_GATEWAY, "invalid_output"),
+        | Failure::ProfileNotAllowed { .. } => StatusCode::FORBIDDEN,
+        Failure::InvalidArguments { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Failure::Policy(_) | Failure::NoRecord { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Component { .. } | Failure::InvalidOutput { .. } => StatusCode::BAD_GATEWAY,
         Failure::Run { error, .. } => match error {
-            CallError::Tool(ToolError::InvalidArguments(_)) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_arguments")
+            CallError::Tool(ToolError::InvalidArguments(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+            CallError::Tool(ToolError::RateLimited(_) | ToolError::Unavailable(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
             }
-            CallError::Tool(ToolError::Unauthorised(_)) => {
-                (StatusCode::BAD_GATEWAY, "account_refused")
-            }
-            CallError::Tool(ToolError::RateLimited(_)) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "provider_rate_limited")
-            }
-            CallError::Tool(ToolError::Unavailable(_)) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-            }
-            CallError::TimedOut(_) => (StatusCode::GATEWAY_TIMEOUT, "timed_out"),
-            CallError::NoFolder(_) => (StatusCode::INTERNAL_SERVER_ERROR, error.kind()),
-            _ => (StatusCode::BAD_GATEWAY, error.kind()),
+            CallError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            CallError::NoFolder(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_GATEWAY,
         },
+    };
+    let kind = match failure {
+        Failure::NoConnection { .. } => "not_found",
+        _ => failure.kind(),
     };
     Problem::new(status, kind, failure)
 }
