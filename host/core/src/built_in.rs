@@ -61,7 +61,7 @@ impl OwnTool {
         &self,
         broker: &Broker,
         call: &Call,
-        arguments: &Value,
+        arguments: &mut Value,
     ) -> Result<Finished, Failure> {
         let start = Instant::now();
         let violations = self

@@ -17,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use holster_runtime::{
     COMPONENT_BYTES, InvalidComponent, LoadError, LoadedComponent, Progress, Runtime,
-    ToolDefinition,
+    ToolDefinition, in_background,
 };
 use holster_types::{ComponentHash, ComponentName, Requirement, ToolName};
 use serde::Serialize;
@@ -45,13 +45,13 @@ impl ServedTool {
     }
 
     /// What is wrong with the arguments of a call. Empty if nothing is.
-    pub(crate) async fn input_violations(&self, arguments: &Value) -> Vec<String> {
+    pub(crate) async fn input_violations(&self, arguments: &mut Value) -> Vec<String> {
         let schema = &self.definition.input_schema;
         self.input.violations(schema, arguments).await
     }
 
     /// What is wrong with the structured content of an answer. Empty if nothing is.
-    pub(crate) async fn output_violations(&self, structured: Option<&Value>) -> Vec<String> {
+    pub(crate) async fn output_violations(&self, structured: Option<&mut Value>) -> Vec<String> {
         match (&self.definition.output_schema, structured) {
             (None, _) => Vec::new(),
             (Some(_), None) => vec!["there is no structured content".to_owned()],
@@ -464,7 +464,7 @@ impl Catalogue {
             if again {
                 // It may have been found once more meanwhile, and taken for the one that was loading.
                 tokio::time::sleep(QUIET).await;
-                tokio::task::spawn_blocking(move || catalogue.rescan_or_warn());
+                in_background(move || catalogue.rescan_or_warn()).await;
             }
         });
     }

@@ -1,9 +1,9 @@
 //! The host, and the way of a call.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
 use holster_audit::{CalledComponent, Event};
 use holster_broker::{Broker, BrokerSettings, Owner, Unmet, Users};
 use holster_runtime::{
@@ -13,7 +13,7 @@ use holster_runtime::{
 use holster_types::{ComponentName, Grant, ProfileName, TenantId, ThreadId, ToolName};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::built_in::BuiltIn;
 use crate::call::{Account, Call, CallLost, Failure, Finished, Interrupted, Outcome};
@@ -267,14 +267,17 @@ impl Host {
     pub async fn call(&self, call: Call) -> Outcome {
         let observed = Observed::begin(self.metrics.as_ref(), &call);
         let span = observed.span().clone();
-        self.call_observed(call, observed).instrument(span).await
+        // Where it is: to move what is as large as a whole call takes a while.
+        pin!(self.call_observed(call, observed))
+            .instrument(span)
+            .await
     }
 
     async fn call_observed(&self, mut call: Call, mut observed: Observed<'_>) -> Outcome {
         // Moved rather than cloned: from here on they are no longer in `call`.
-        let arguments = Value::Object(std::mem::take(&mut call.arguments));
+        let mut arguments = Value::Object(std::mem::take(&mut call.arguments));
         let mut recording = self.history.begin(&call);
-        let answer = self.answer_to(&call, &arguments, &mut recording, &mut observed);
+        let answer = self.answer_to(&call, &mut arguments, &mut recording, &mut observed);
         let outcome = match answer.await {
             Ok(finished) => Outcome::Finished(finished),
             Err(Stop::Interrupted(interrupted)) => Outcome::Interrupted(interrupted),
@@ -292,16 +295,15 @@ impl Host {
         runtime: &tokio::runtime::Handle,
         call: Call,
     ) -> Result<Outcome, CallLost> {
-        let host = Arc::clone(self);
-        let call = async move { host.call(call).await };
-        let call = call.in_current_span().boxed();
+        let (host, span) = (Arc::clone(self), Span::current());
+        let call = Box::pin(async move { pin!(host.call(call)).instrument(span).await });
         self.handover.run(runtime, call).await
     }
 
     async fn answer_to(
         &self,
         call: &Call,
-        arguments: &Value,
+        arguments: &mut Value,
         recording: &mut Recording<'_>,
         observed: &mut Observed<'_>,
     ) -> Result<Finished, Stop> {
@@ -344,7 +346,7 @@ impl Host {
     async fn admit(
         &self,
         call: &Call,
-        arguments: &Value,
+        arguments: &mut Value,
         tool: &Arc<ServedTool>,
     ) -> Result<Admitted, Failure> {
         let violations = tool.input_violations(arguments).await;
@@ -597,7 +599,7 @@ async fn answer(
         visits,
         duration,
     } = report;
-    let output = match result {
+    let mut output = match result {
         Ok(output) => output,
         Err(error) => {
             return Err(Failure::Run {
@@ -608,7 +610,7 @@ async fn answer(
             });
         }
     };
-    let violations = tool.output_violations(output.structured()).await;
+    let violations = tool.output_violations(output.structured_mut()).await;
     if !violations.is_empty() {
         return Err(Failure::InvalidOutput {
             tool: name(),

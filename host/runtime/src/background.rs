@@ -1,4 +1,4 @@
-//! Work that can wait: compiling, and checks that take their time.
+//! Work that can wait: compiling, taking in files, and checks that take their time.
 //!
 //! Its threads give way to those that serve calls. What one waits for, another does not: only compiling is spread over as many
 //! threads as there are cores.
@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// How much less of a core such a thread gets than one that serves calls, where both want it: about a tenth.
 #[cfg(target_os = "linux")]
@@ -33,8 +33,13 @@ static COMPILERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
         .ok()
 });
 
-/// Does something where it keeps no call waiting.
+/// Does something where it keeps no call waiting. What it spawns runs where this was called.
 pub async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let caller = Handle::current();
+    let work = move || {
+        let _entered = caller.enter();
+        work()
+    };
     let done = match THREADS.as_ref() {
         Some(threads) => threads.spawn_blocking(work),
         None => tokio::task::spawn_blocking(work),
@@ -73,6 +78,12 @@ mod tests {
         assert_eq!(in_background(niceness).await, NICENESS);
         assert_eq!(compile(niceness), NICENESS);
         assert!(niceness() < NICENESS, "who waits for it keeps its own");
+    }
+
+    #[tokio::test]
+    async fn what_it_spawns_runs_where_it_was_called() {
+        let spawned = in_background(|| tokio::spawn(async { Handle::current().id() })).await;
+        assert_eq!(spawned.await.unwrap(), Handle::current().id());
     }
 
     #[tokio::test]

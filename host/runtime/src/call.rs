@@ -13,8 +13,9 @@ use wasmtime::{Store, Trap};
 
 use crate::Runtime;
 use crate::auth::TooManyHostCalls;
+use crate::background::in_background;
 use crate::bindings::{Plugin, PluginPre, wit_tool};
-use crate::clock::Turns;
+use crate::clock::{Turns, unknown};
 use crate::egress::{Speaker, Visits};
 use crate::files::TooMuchWritten;
 use crate::folders::{self, Folder, MissingFolder};
@@ -24,7 +25,10 @@ use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
 use crate::session::{CallSession, Session};
 use crate::state::{CallState, Refused, Surroundings};
-use crate::tool::{InvalidOutput, ToolError, ToolOutput};
+use crate::tool::{InvalidOutput, ToolError, ToolOutput, size_of};
+
+/// An answer of so many bytes is checked at once. One that has more keeps no thread from other calls meanwhile.
+const SHORT: usize = 256 << 10;
 
 /// What an operator allows a component, beyond the hosts of its grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -249,7 +253,7 @@ impl Runtime {
         drop(running);
         watch.look_at_the_rest();
         self.clear_away(component, sandbox, instance);
-        let answer = checked(answer, &watch, limits.output_bytes);
+        let answer = checked(answer, &watch, limits.output_bytes).await;
         // However the guest ended, nothing of it counts once it had a secret that it was not given.
         match watch.found() {
             Some(leak) => Err(CallError::LeakedSecret(leak.clone())),
@@ -338,9 +342,9 @@ impl Runtime {
 }
 
 /// What the guest answered, as what it may be. A secret in it is reported to `watch`.
-fn checked(
+async fn checked(
     answer: Result<Result<wit_tool::ToolOutput, wit_tool::ToolError>, CallError>,
-    watch: &LeakWatch,
+    watch: &Arc<LeakWatch>,
     limit: u64,
 ) -> Result<ToolOutput, CallError> {
     let output = match answer? {
@@ -350,13 +354,22 @@ fn checked(
             return Err(ToolError::from(error).into());
         }
     };
-    watch.look_at_output(&output);
-    let output = ToolOutput::from_guest(output, limit).map_err(|invalid| match invalid {
-        InvalidOutput::TooLarge { limit, .. } => CallError::OutputTooLarge(limit),
-        other => CallError::InvalidOutput(other.to_string()),
-    })?;
-    watch.look_at_structured(&output);
-    Ok(output)
+    let is_short = size_of(&output) <= SHORT;
+    let watch = Arc::clone(watch);
+    let check = move || {
+        watch.look_at_output(&output);
+        let output = ToolOutput::from_guest(output, limit).map_err(|invalid| match invalid {
+            InvalidOutput::TooLarge { limit, .. } => CallError::OutputTooLarge(limit),
+            other => CallError::InvalidOutput(other.to_string()),
+        })?;
+        watch.look_at_structured(&output);
+        Ok(output)
+    };
+    if is_short {
+        check()
+    } else {
+        in_background(check).await
+    }
 }
 
 /// Asks a component for its tools, in an instance of its own with these imports.
@@ -367,7 +380,7 @@ pub(crate) async fn discover(
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let _place = runtime.place().await;
     let _running = runtime.engine.clock.run();
-    let (mut store, turns) = runtime.store(state, &Arc::default(), &Limits::DISCOVERY);
+    let (mut store, turns) = runtime.store(state, &unknown(), &Limits::DISCOVERY);
     within(&mut store, &turns, &Limits::DISCOVERY, async |store| {
         let plugin = pre.instantiate_async(&mut *store).await?;
         plugin.holster_plugin_tool().call_list_tools(store).await

@@ -4,6 +4,8 @@
 //! deadline can end it. Who has computed for a whole epoch needs a turn to compute on, and there are as many as cores: however
 //! many guests compute for long, even in instructions that nothing interrupts, threads are left for those that have little to
 //! do. While no guest runs, the clock stands still.
+//!
+//! Guests that have begun go first: what many calls at once take of memory is that of a few, unless they wait for the host.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,8 +23,10 @@ const EPOCH: Duration = Duration::from_millis(1);
 /// A guest yields for the first time after one whole epoch: most calls are over then, and a tool whose calls are is not
 /// taken for one that computes.
 const FIRST: u64 = 2;
-/// A guest that was let on longer ago than this has waited for the host since, rather than computed.
-const WAITED: Duration = Duration::from_millis(5);
+/// Who had less of a core than this since it was let on did not compute until its epoch was over: others had the core.
+const COMPUTED: Duration = Duration::from_micros(500);
+/// How long guests that have yet to begin wait for one that has begun and computes, or waits for a turn to.
+const PATIENCE: Duration = Duration::from_millis(10);
 /// How many epochs pass without a guest before the clock stops.
 const LINGER: u32 = 20;
 
@@ -38,6 +42,9 @@ struct Shared {
     guests: AtomicUsize,
     /// One permit for each guest that may compute for long at the same time.
     turns: Arc<Semaphore>,
+    /// One permit for each guest that has begun a moment ago, and has not waited for the host since. Those of tools that compute
+    /// for long have permits of their own, so that they keep no others from beginning.
+    beginnings: [Arc<Semaphore>; 2],
 }
 
 impl Clock {
@@ -47,6 +54,7 @@ impl Clock {
             has_ended: AtomicBool::new(false),
             guests: AtomicUsize::new(0),
             turns: Arc::new(Semaphore::new(cores)),
+            beginnings: [(); 2].map(|()| Arc::new(Semaphore::new(cores + 1))),
         });
         let (ticking, engine) = (Arc::clone(&shared), engine.clone());
         let thread = std::thread::Builder::new()
@@ -73,15 +81,7 @@ impl Clock {
         store: &mut Store<CallState>,
         computes: &Arc<AtomicBool>,
     ) -> Arc<Turns> {
-        let turns = Arc::new(Turns {
-            permits: Arc::clone(&self.shared.turns),
-            computes: Arc::clone(computes),
-            stand: Mutex::new(Stand {
-                turn: None,
-                let_on: Instant::now(),
-                took_turns: false,
-            }),
-        });
+        let turns = self.turns(computes);
         let yielding = Arc::clone(&turns);
         store.epoch_deadline_callback(move |_| {
             let turns = Arc::clone(&yielding);
@@ -91,19 +91,48 @@ impl Clock {
         store.set_epoch_deadline(FIRST);
         turns
     }
+
+    fn turns(&self, computes: &Arc<AtomicBool>) -> Arc<Turns> {
+        Arc::new(Turns {
+            permits: Arc::clone(&self.shared.turns),
+            beginnings: self.shared.beginnings.clone(),
+            computes: Arc::clone(computes),
+            patience: PATIENCE,
+            stand: Mutex::new(Stand {
+                beginning: None,
+                turn: None,
+                wants_on: false,
+                let_on: None,
+                took_turns: false,
+            }),
+        })
+    }
+}
+
+/// Whether a tool computes for long, as long as nothing is known of it: it is taken for one that does, since its first
+/// instruction may be one that takes long and that nothing interrupts.
+pub(crate) fn unknown() -> Arc<AtomicBool> {
+    Arc::new(AtomicBool::new(true))
 }
 
 /// The turns of one guest.
 pub(crate) struct Turns {
     permits: Arc<Semaphore>,
+    beginnings: [Arc<Semaphore>; 2],
     computes: Arc<AtomicBool>,
+    patience: Duration,
     stand: Mutex<Stand>,
 }
 
 struct Stand {
+    /// Held from the guest's first instruction until it waits for the host, or for a moment if it does not, and since when.
+    beginning: Option<(OwnedSemaphorePermit, Instant)>,
     /// Held while the guest computes by it.
     turn: Option<OwnedSemaphorePermit>,
-    let_on: Instant,
+    /// The guest would compute if it were let on.
+    wants_on: bool,
+    /// How much of a core its thread had had, all in all, when the guest was let on; until it stops.
+    let_on: Option<Duration>,
     took_turns: bool,
 }
 
@@ -112,17 +141,29 @@ impl Turns {
     /// waits for the host.
     pub(crate) async fn keep<T>(&self, guest: impl Future<Output = T>) -> T {
         let guest = async {
-            if self.computes.load(Ordering::Relaxed) {
+            let computes = self.computes.load(Ordering::Relaxed);
+            if computes {
                 // Not on the thread of whoever calls, who has something else to do.
                 tokio::task::yield_now().await;
+            }
+            let beginnings = Arc::clone(&self.beginnings[usize::from(computes)]);
+            let beginning = beginnings.acquire_owned().await;
+            self.stand().beginning = beginning.ok().map(|permit| (permit, Instant::now()));
+            if computes {
                 self.take_turn().await;
+                self.stand().let_on = Some(thread_time());
             }
             guest.await
         };
         let mut guest = pin!(guest);
         let ended = std::future::poll_fn(|context| {
             let polled = guest.as_mut().poll(context);
-            self.stand().turn = None;
+            let mut stand = self.stand();
+            stand.turn = None;
+            stand.let_on = None;
+            let ended_or_waits = polled.is_ready() || !stand.wants_on;
+            let is_over = |since: Instant| ended_or_waits || since.elapsed() >= self.patience;
+            stand.beginning.take_if(|(_, since)| is_over(*since));
             polled
         });
         let ended = ended.await;
@@ -134,14 +175,21 @@ impl Turns {
 
     /// Lets everybody go first who is ready, and then, if the guest has computed since it was let on, waits for a turn.
     async fn next_turn(&self) {
-        let has_waited = self.stand().let_on.elapsed() > WAITED;
+        let has_computed = {
+            let mut stand = self.stand();
+            stand.wants_on = true;
+            let since = stand.let_on;
+            since.is_some_and(|since| thread_time().saturating_sub(since) >= COMPUTED)
+        };
         tokio::task::yield_now().await;
-        if !has_waited {
+        if has_computed {
             self.computes.store(true, Ordering::Relaxed);
             self.stand().took_turns = true;
             self.take_turn().await;
         }
-        self.stand().let_on = Instant::now();
+        let mut stand = self.stand();
+        stand.wants_on = false;
+        stand.let_on = Some(thread_time());
     }
 
     async fn take_turn(&self) {
@@ -149,13 +197,29 @@ impl Turns {
             // More compute than there are cores: a front of this process may wait for one.
             std::thread::yield_now();
         }
-        let turn = Arc::clone(&self.permits).acquire_owned().await;
-        self.stand().turn = turn.ok();
+        self.stand().wants_on = true;
+        let mut turn = pin!(Arc::clone(&self.permits).acquire_owned());
+        let turn = match tokio::time::timeout(self.patience, turn.as_mut()).await {
+            Ok(turn) => turn,
+            Err(_) => {
+                self.stand().beginning = None;
+                turn.await
+            }
+        };
+        let mut stand = self.stand();
+        stand.wants_on = false;
+        stand.turn = turn.ok();
     }
 
     fn stand(&self) -> MutexGuard<'_, Stand> {
         self.stand.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How much of a core this thread has had.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 impl Drop for Clock {
@@ -192,7 +256,90 @@ fn tick(clock: &Shared, engine: &Engine) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use futures::poll;
+
     use super::*;
+
+    /// The turns of a guest of a tool that did not compute for long before. Others wait so long until they begin.
+    fn a_guest(clock: &Clock, patience: Duration) -> Arc<Turns> {
+        let mut turns = clock.turns(&Arc::default());
+        Arc::get_mut(&mut turns).unwrap().patience = patience;
+        turns
+    }
+
+    /// What a guest does that computes, until its second epoch is over.
+    async fn compute(turns: &Turns) {
+        turns.next_turn().await;
+        let start = thread_time();
+        while thread_time() - start < COMPUTED * 2 {}
+        turns.next_turn().await;
+    }
+
+    #[tokio::test]
+    async fn guests_that_wait_for_the_host_keep_none_from_beginning() {
+        let clock = Clock::start(&Engine::default(), 1).unwrap();
+        let turns: Vec<_> = (0..10)
+            .map(|_| a_guest(&clock, Duration::from_hours(1)))
+            .collect();
+        let mut guests: Vec<_> = turns
+            .iter()
+            .map(|turns| Box::pin(turns.keep(pending::<()>())))
+            .collect();
+        for guest in &mut guests {
+            assert!(poll!(guest).is_pending());
+        }
+        let late = a_guest(&clock, Duration::from_hours(1));
+        assert!(poll!(pin!(late.keep(async {}))).is_ready());
+    }
+
+    /// Whether a guest begins while two compute on a machine with one core, of which one has a turn at most.
+    async fn begins_beside_computing_ones(patience: Duration) -> bool {
+        let clock = Clock::start(&Engine::default(), 1).unwrap();
+        let turn = Arc::clone(&clock.shared.turns).acquire_owned();
+        let turn = turn.await.unwrap();
+        let turns = [a_guest(&clock, patience), a_guest(&clock, patience)];
+        let mut guests = turns
+            .each_ref()
+            .map(|turns| Box::pin(turns.keep(compute(turns))));
+        // They stop at the end of each epoch, and then for want of a turn.
+        for _ in 0..3 {
+            for guest in &mut guests {
+                assert!(poll!(guest).is_pending());
+            }
+        }
+        let late = a_guest(&clock, patience);
+        let begins = poll!(pin!(late.keep(async {}))).is_ready();
+        drop(turn);
+        for guest in guests {
+            guest.await;
+        }
+        begins
+    }
+
+    #[tokio::test]
+    async fn guests_that_compute_keep_others_from_beginning_for_a_moment() {
+        let an_hour = Duration::from_hours(1);
+        assert!(!begins_beside_computing_ones(an_hour).await);
+        assert!(begins_beside_computing_ones(Duration::ZERO).await);
+    }
+
+    #[tokio::test]
+    async fn a_guest_whose_core_others_had_needs_no_turn() {
+        let clock = Clock::start(&Engine::default(), 1).unwrap();
+        let _turn = Arc::clone(&clock.shared.turns).acquire_owned().await;
+        let turns = a_guest(&clock, PATIENCE);
+        let sleep = || std::thread::sleep(COMPUTED * 2);
+        let guest = turns.keep(async {
+            for _ in 0..3 {
+                turns.next_turn().await;
+                sleep();
+            }
+        });
+        guest.await;
+        assert!(!turns.computes.load(Ordering::Relaxed));
+    }
 
     #[test]
     fn a_clock_that_stands_still_ends_with_its_engine() {

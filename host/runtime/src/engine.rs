@@ -130,8 +130,10 @@ fn config(pool: Option<u32>) -> Config {
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(ASYNC_STACK_BYTES)
         .memory_init_cow(true)
-        // Where in a module a trap was is for no one to read; the names of functions stay.
+        // Where in a module a trap was is for no one to read; the names of functions stay. Nothing unwinds through a guest
+        // but wasmtime, which needs no tables for that: to register those of an interpreter reads all of them.
         .generate_address_map(false)
+        .native_unwind_info(false)
         // Tools are WASI 0.2: nothing of the async component model is linked, and its bookkeeping costs each call.
         .concurrency_support(false);
     if let Some(calls) = pool {

@@ -12,6 +12,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use crate::background::{compile, in_background};
 use crate::bindings::{Plugin, PluginPre};
 use crate::call::discover;
+use crate::clock::unknown;
 use crate::component::{InvalidComponent, inspect};
 use crate::leak::LeakWatch;
 use crate::spares::Spares;
@@ -33,7 +34,7 @@ impl LoadedComponent {
     fn new(hash: ComponentHash, tools: Vec<ToolDefinition>, pre: PluginPre<CallState>) -> Self {
         Self {
             hash,
-            computes: tools.iter().map(|_| Arc::default()).collect(),
+            computes: tools.iter().map(|_| unknown()).collect(),
             tools,
             pre,
             spares: Spares::default(),
@@ -57,8 +58,7 @@ impl LoadedComponent {
         let mut found = tools.filter(|(known, _)| known.name.as_str() == tool);
         found
             .next()
-            .map(|(_, computes)| Arc::clone(computes))
-            .unwrap_or_default()
+            .map_or_else(unknown, |(_, computes)| Arc::clone(computes))
     }
 
     /// The hash of the component's bytes.
@@ -223,7 +223,12 @@ impl Runtime {
     async fn load_cached(&self, hash: ComponentHash) -> Option<Arc<LoadedComponent>> {
         let cache = self.cache.clone();
         let engine = self.engine.wasmtime().clone();
-        let (component, tools) = blocking(move || cache.load(&engine, &hash)).await?;
+        let load = move || cache.load(&engine, &hash);
+        // Unlike what can wait, on a thread that does not give way.
+        let (component, tools) = match tokio::task::spawn_blocking(load).await {
+            Ok(loaded) => loaded?,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
         let pre = self.link(&component).ok()?;
         Some(Arc::new(LoadedComponent::new(hash, tools, pre)))
     }
@@ -231,7 +236,7 @@ impl Runtime {
     /// A cache that cannot be written costs time, not the call.
     async fn keep(&self, hash: ComponentHash, code: Vec<u8>, tools: &[ToolDefinition]) {
         let (cache, tools) = (self.cache.clone(), tools.to_vec());
-        if let Err(error) = blocking(move || cache.store(&hash, &code, &tools)).await {
+        if let Err(error) = in_background(move || cache.store(&hash, &code, &tools)).await {
             tracing::warn!(
                 "the code of component {} is not cached, and is compiled again at the next start: {error}; see that the \
                  disk has room",
@@ -246,13 +251,5 @@ impl Runtime {
             .instantiate_pre(component)
             .and_then(PluginPre::new)
             .map_err(|error| LoadError::Link(format!("{error:#}")))
-    }
-}
-
-/// Runs what reads files, and is waited for, away from the threads that serve calls.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -18,6 +18,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use crate::Runtime;
 use crate::bindings::Plugin;
 use crate::call::{Instance, Sandbox};
+use crate::clock::unknown;
 use crate::egress::Visits;
 use crate::leak::LeakWatch;
 use crate::limits::Limits;
@@ -214,7 +215,7 @@ impl Runtime {
                 .egress
                 .for_call(None, &nobody, &sandbox, Arc::clone(&visits)),
         });
-        let (mut store, turns) = self.store(state, &Arc::default(), &sandbox.limits);
+        let (mut store, turns) = self.store(state, &unknown(), &sandbox.limits);
         let _running = self.engine.clock.run();
         let start = Instant::now();
         let made = tokio::time::timeout(

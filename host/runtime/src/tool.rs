@@ -278,6 +278,14 @@ impl ToolOutput {
             _ => None,
         })
     }
+
+    /// As [`Self::structured`], for who takes it out and puts it back.
+    pub fn structured_mut(&mut self) -> Option<&mut Value> {
+        self.content.iter_mut().find_map(|content| match content {
+            Content::Structured(value) => Some(value),
+            _ => None,
+        })
+    }
 }
 
 /// One piece of an answer.
@@ -346,7 +354,7 @@ pub(crate) enum InvalidOutput {
 impl ToolOutput {
     /// Checks what `call` gave. The size counts all texts and bytes, as they are, not as a front encodes them.
     pub(crate) fn from_guest(output: wit::ToolOutput, limit: u64) -> Result<Self, InvalidOutput> {
-        let size = output.content.iter().map(size_of).sum::<usize>() as u64;
+        let size = size_of(&output) as u64;
         if size > limit {
             return Err(InvalidOutput::TooLarge { size, limit });
         }
@@ -366,7 +374,12 @@ impl ToolOutput {
     }
 }
 
-fn size_of(content: &wit::Content) -> usize {
+/// The bytes of all texts and data of an answer.
+pub(crate) fn size_of(output: &wit::ToolOutput) -> usize {
+    output.content.iter().map(size_of_content).sum()
+}
+
+fn size_of_content(content: &wit::Content) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     match content {
         wit::Content::Text(text) | wit::Content::Structured(text) => text.len(),

@@ -5,12 +5,13 @@
 //! does not do what is said beside it here.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::api::Api;
 use crate::workspace::Workspace;
 use crate::{components, setup, shell};
 
@@ -47,7 +48,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     ]);
     shell::stream(&mut build)?;
 
-    let api = Api::start(workspace)?;
+    let api = Api::start(&workspace.program("loopback-api"))?;
     let demo = Demo::prepare(workspace, &api)?;
 
     for (provider, profile, token) in ACCOUNTS {
@@ -100,37 +101,6 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
         demo.folder.display()
     );
     Ok(())
-}
-
-/// The loopback API, as a process that ends with this one.
-struct Api {
-    process: Child,
-    url: String,
-}
-
-impl Api {
-    fn start(workspace: &Workspace) -> Result<Self> {
-        let mut command = Command::new(workspace.program("loopback-api"));
-        // It serves until its input closes, which is when this process ends, however that comes about.
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().context("it is piped")?).read_line(&mut url)?;
-        Ok(Self {
-            process,
-            url: url.trim().to_owned(),
-        })
-    }
-}
-
-impl Drop for Api {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        // Nothing is left to be said about a process whose work is over.
-        let _ = self.process.wait();
-    }
 }
 
 /// A folder with a configuration and a vault of its own.

@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod attacks;
 mod components;
 mod demo;
+mod dist;
 mod fingerprint;
 mod lint;
 mod setup;
@@ -34,6 +36,7 @@ Usage: cargo xtask COMMAND
   attacks               run the tests of tests/attacks.tsv, and say of each attack whether it is withstood
   test                  lint, and run every test there is
   lint                  formatting, clippy, licences
+  dist                  build the program that is handed out, optimised for what it does most (an hour)
   help                  this text
 ";
 
@@ -68,6 +71,7 @@ fn run() -> Result<ExitCode> {
         "demo" => demo::command(&workspace).map(|()| ExitCode::SUCCESS),
         "attacks" => attacks::command(&workspace),
         "test" => test::command(&workspace),
+        "dist" => dist::command(&workspace).map(|()| ExitCode::SUCCESS),
         "lint" => lint::command(&workspace).map(|()| ExitCode::SUCCESS),
         unknown => bail!("there is no command `{unknown}`\n\n{HELP}"),
     }

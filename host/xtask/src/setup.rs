@@ -4,6 +4,7 @@
 //! missing; every other command begins with it. What can be kept in the target folder is; only compilers and
 //! interpreters are asked of rustup or of the system's packages.
 
+pub(crate) mod llvm;
 pub(crate) mod node;
 pub(crate) mod python;
 pub(crate) mod rust;

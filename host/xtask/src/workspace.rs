@@ -79,6 +79,11 @@ impl Workspace {
         self.components().join("guests")
     }
 
+    /// What a program did that counts it, and that program.
+    pub(crate) fn training(&self) -> PathBuf {
+        self.target.join("training")
+    }
+
     /// A program of this workspace, as `cargo build --release` leaves it.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.target

@@ -21,7 +21,7 @@ use self::bindings::holster::plugin::auth::{
     self, AuthError, AuthHeader, HostCredential, SignAlgorithm,
 };
 use self::bindings::holster::plugin::session::{self, Answer, AskError, Level};
-use self::bindings::{PluginPre, exports};
+use self::bindings::{Plugin, PluginPre, exports};
 
 #[allow(missing_docs, unreachable_pub, clippy::pedantic)]
 mod bindings {
@@ -75,17 +75,35 @@ impl Floor {
 
     /// Calls a tool in a fresh store and instance; gives its structured content.
     pub(crate) async fn call(&self, tool: &str, arguments: &str) -> Result<Value> {
+        self.ready().await?.call(tool, arguments).await
+    }
+
+    /// A fresh store and instance.
+    pub(crate) async fn ready(&self) -> Result<Ready> {
         let mut store = Store::new(&self.engine, State::default());
         store.epoch_deadline_async_yield_and_update(1);
+        let plugin = self.pre.instantiate_async(&mut store).await?;
+        Ok(Ready { store, plugin })
+    }
+}
+
+/// An instance that waits for its call.
+pub(crate) struct Ready {
+    store: Store<State>,
+    plugin: Plugin,
+}
+
+impl Ready {
+    /// Calls a tool; gives its structured content.
+    pub(crate) async fn call(&mut self, tool: &str, arguments: &str) -> Result<Value> {
         let context = CallContext {
             thread: "bench".into(),
             profile: "default".into(),
             deadline: 0,
         };
-        let plugin = self.pre.instantiate_async(&mut store).await?;
-        let guest: &exports::holster::plugin::tool::Guest = plugin.holster_plugin_tool();
+        let guest: &exports::holster::plugin::tool::Guest = self.plugin.holster_plugin_tool();
         let output = guest
-            .call_call(&mut store, tool, arguments, &context)
+            .call_call(&mut self.store, tool, arguments, &context)
             .await?;
         match &output?.content[..] {
             [Content::Structured(text)] => Ok(serde_json::from_str(text)?),
@@ -125,6 +143,7 @@ fn config() -> Config {
         .async_stack_size(2 << 20)
         .memory_init_cow(true)
         .generate_address_map(false)
+        .native_unwind_info(false)
         .concurrency_support(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pooling));
     config

@@ -31,8 +31,16 @@ pub(crate) struct Figures {
     pub(crate) peak_mib: f64,
 }
 
-/// The floor's figures, and the host's.
-pub(crate) fn compare(guest: Guest) -> Result<[Figures; 2]> {
+/// What both sides did with one guest.
+pub(crate) struct Comparison {
+    pub(crate) floor: Figures,
+    pub(crate) host: Figures,
+    /// The median of what the guest alone took to answer, in an instance that was made before, with a pause before each.
+    pub(crate) guest_alone: Duration,
+}
+
+/// The figures of both sides.
+pub(crate) fn compare(guest: Guest) -> Result<Comparison> {
     let tokio = crate::tokio()?;
     let open = |kind| tokio.block_on(Side::open(kind, guest)).map(Arc::new);
     let sides = [open(Kind::Floor)?, open(Kind::Host)?];
@@ -40,7 +48,7 @@ pub(crate) fn compare(guest: Guest) -> Result<[Figures; 2]> {
     ensure!(answers[0] == answers[1], "the sides disagree: {answers:?}");
 
     let [floor_times, host_times] = tokio.block_on(latencies(&sides));
-    let [floor_paced, host_paced] = tokio.block_on(paced(&sides));
+    let ([floor_paced, host_paced], guest_alone) = tokio.block_on(paced(&sides));
     let [floor_calls, host_calls] = tokio.block_on(throughputs(&sides));
     drop(sides);
     let figures = |kind, mut times: Vec<Duration>, paced, calls_per_second| -> Result<Figures> {
@@ -53,10 +61,11 @@ pub(crate) fn compare(guest: Guest) -> Result<[Figures; 2]> {
             peak_mib: peak(kind, guest)?,
         })
     };
-    Ok([
-        figures(Kind::Floor, floor_times, floor_paced, floor_calls)?,
-        figures(Kind::Host, host_times, host_paced, host_calls)?,
-    ])
+    Ok(Comparison {
+        floor: figures(Kind::Floor, floor_times, floor_paced, floor_calls)?,
+        host: figures(Kind::Host, host_times, host_paced, host_calls)?,
+        guest_alone: median(guest_alone),
+    })
 }
 
 async fn latencies(sides: &[Arc<Side>; 2]) -> [Vec<Duration>; 2] {
@@ -77,16 +86,18 @@ async fn latencies(sides: &[Arc<Side>; 2]) -> [Vec<Duration>; 2] {
     times
 }
 
-/// What a load leaves time for, it leaves it here: to clear away, and to make ready.
-async fn paced(sides: &[Arc<Side>; 2]) -> [Vec<Duration>; 2] {
-    let mut times = [Vec::new(), Vec::new()];
+/// What a load leaves time for, it leaves it here: to clear away, and to make ready. The times of both sides, and of the
+/// guest alone.
+async fn paced(sides: &[Arc<Side>; 2]) -> ([Vec<Duration>; 2], Vec<Duration>) {
+    let (mut times, mut alone) = ([Vec::new(), Vec::new()], Vec::new());
     for _ in 0..PACED {
         for (times, side) in times.iter_mut().zip(sides) {
+            alone.extend(side.guest_alone(PAUSE).await);
             tokio::time::sleep(PAUSE).await;
             times.push(timed(side).await);
         }
     }
-    times
+    (times, alone)
 }
 
 async fn timed(side: &Side) -> Duration {

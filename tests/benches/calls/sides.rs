@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use holster_core::types::ToolName;
@@ -171,6 +172,21 @@ impl Side {
             .expect("a report is structured"),
             _ => unreachable!("a side is called with what it prepared"),
         }
+    }
+
+    /// What the guest alone takes to answer, in an instance that was made before this pause: there is no less for a side that
+    /// makes instances in advance. `None` for the host, which makes them by itself.
+    pub(crate) async fn guest_alone(&self, pause: Duration) -> Option<Duration> {
+        let (Self::Floor(floor), Prepared::Floor(arguments)) = (self, self.prepare()) else {
+            return None;
+        };
+        let mut ready = floor.ready().await.expect("the floor instantiates");
+        tokio::time::sleep(pause).await;
+        let start = Instant::now();
+        let answered = ready.call(TOOL, &arguments).await;
+        let took = start.elapsed();
+        answered.expect("the floor answers");
+        Some(took)
     }
 
     /// Both, where nothing is timed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use holster_tests::figures::{machine, time, verdict};
 
-use crate::sampling::{Figures, compare};
+use crate::sampling::{Comparison, Figures, compare};
 use crate::sides::Guest;
 use crate::{in_flight, listing, plot, sampling, scale};
 
@@ -16,6 +16,8 @@ pub(crate) struct Ratio {
     pub(crate) guest: Guest,
     pub(crate) at_once: f64,
     pub(crate) paced: f64,
+    /// What the guest alone takes of a call by the floor, with a pause before each.
+    pub(crate) guest_alone: f64,
 }
 
 const HEAD: &str = "\
@@ -38,8 +40,11 @@ over MCP, a peer among it, is in [agents.md](agents.md).
 ";
 
 const RATIOS: &str = "
-| guest | p50 ÷ floor | bar | after a pause | bar |
-|---|---:|---:|---:|---:|
+What the guest alone takes, in an instance that was made before the clock started, is what is left of the floor's call where
+instances are made in advance and everything else is free.
+
+| guest | p50 ÷ floor | bar | after a pause | bar | the guest alone |
+|---|---:|---:|---:|---:|---:|
 ";
 
 const SCALE: &str = "
@@ -78,7 +83,11 @@ pub(crate) fn write(file: &Path) -> Result<()> {
     let mut ratios = Vec::new();
     for guest in Guest::built() {
         eprintln!("{guest}: loading, then about a minute of calls");
-        let [floor, host] = compare(guest)?;
+        let Comparison {
+            floor,
+            host,
+            guest_alone,
+        } = compare(guest)?;
         eprintln!("{guest}: {floor:?} for the floor, {host:?} for the host");
         writeln!(text, "| {guest} | floor | {}", cells(&floor))?;
         writeln!(text, "| {guest} | `Host::call` | {}", cells(&host))?;
@@ -86,6 +95,7 @@ pub(crate) fn write(file: &Path) -> Result<()> {
             guest,
             at_once: ratio(host.median, floor.median),
             paced: ratio(host.paced, floor.paced),
+            guest_alone: ratio(guest_alone, floor.paced),
         });
     }
     text += RATIOS;
@@ -93,12 +103,13 @@ pub(crate) fn write(file: &Path) -> Result<()> {
         guest,
         at_once,
         paced,
+        guest_alone,
     } in &ratios
     {
         let paced_bar = guest.paced_bar().map(|bar| at_most(*paced, bar));
         writeln!(
             text,
-            "| {guest} | {at_once:.2} | {} | {paced:.2} | {} |",
+            "| {guest} | {at_once:.2} | {} | {paced:.2} | {} | {guest_alone:.2} |",
             at_most(*at_once, guest.bar()),
             paced_bar.unwrap_or_default()
         )?;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use holster_runtime::in_background;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -50,21 +51,13 @@ impl Watcher {
                     let _ = timeout(PATIENCE, burst).await;
                 }
                 let changed = changed.clone();
-                let runtime = tokio::runtime::Handle::current();
-                let scan = tokio::task::spawn_blocking(move || {
-                    let _inside = runtime.enter();
+                followed = in_background(move || {
                     if followed.is_another() || news {
                         changed();
                     }
                     followed
-                });
-                match scan.await {
-                    Ok(same) => followed = same,
-                    Err(error) => {
-                        tracing::error!("the plugin directory is no longer followed: {error}");
-                        return;
-                    }
-                }
+                })
+                .await;
             }
         });
         Ok(Self { task })

@@ -1,0 +1,111 @@
+//! `cargo xtask dist`: the program that is handed out.
+//!
+//! It is built twice: first so that it counts what it does, then optimised for what it did when it was called as agents call
+//! it. What it never did lies apart from what it did, so that little of the program is ever read into memory.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::api::Api;
+use crate::setup::llvm::Compiler;
+use crate::workspace::Workspace;
+use crate::{components, setup, shell};
+
+/// Calls the program as agents do.
+const TRAINING: &str = "tests/training/train.py";
+
+pub(crate) fn command(workspace: &Workspace) -> Result<()> {
+    let toolchain = setup::prepare(workspace)?;
+    let compiler = Compiler::find_or_install()?;
+    components::build(workspace, &toolchain, &[])?;
+    let folder = workspace.training();
+    let (counts, scratch) = (folder.join("counts"), folder.join("scratch"));
+    for old in [&counts, &scratch] {
+        if old.exists() {
+            fs::remove_dir_all(old)?;
+        }
+        fs::create_dir_all(old)?;
+    }
+
+    println!("dist: building a program that counts what it does");
+    let target = folder.join("target");
+    let counting = flag("-Cprofile-generate=", &counts);
+    let programs = build(
+        workspace,
+        &compiler,
+        &target,
+        &counting,
+        &["holster", "loopback-api"],
+    )?;
+
+    println!("dist: calling it");
+    let api = Api::start(&programs.join("loopback-api"))?;
+    let mut train = toolchain.python.command(workspace.root());
+    train.arg(TRAINING).args(["--api", &api.url]);
+    train.arg("--holster").arg(programs.join("holster"));
+    train.arg("--plugins").arg(workspace.plugin_directory());
+    train.arg("--scratch").arg(&scratch);
+    // One file for all processes, to which each adds.
+    train.env("LLVM_PROFILE_FILE", counts.join("%1m.profraw"));
+    shell::stream(&mut train)?;
+    let profile = merge(&compiler, &counts)?;
+
+    println!("dist: building it for what it did");
+    let optimised = flag("-Cprofile-use=", &profile);
+    let target = workspace.target();
+    let programs = build(workspace, &compiler, target, &optimised, &["holster"])?;
+    let program = target.join("dist/holster");
+    // In place of what cargo built without counts, which is another name of a file of its own.
+    if program.exists() {
+        fs::remove_file(&program)?;
+    }
+    fs::create_dir_all(target.join("dist"))?;
+    fs::copy(programs.join("holster"), &program)?;
+    println!("dist: {}", program.display());
+    Ok(())
+}
+
+fn flag(name: &str, path: &Path) -> OsString {
+    let mut flag = OsString::from(name);
+    flag.push(path);
+    flag
+}
+
+/// Builds programs with a flag for the compiler, which is not for what only runs while they are built. Returns the folder in
+/// which they are.
+fn build(
+    workspace: &Workspace,
+    compiler: &Compiler,
+    target: &Path,
+    flag: &OsString,
+    programs: &[&str],
+) -> Result<PathBuf> {
+    let mut build = Command::new("cargo");
+    build.current_dir(workspace.root());
+    build.args(["build", "--quiet", "--profile", "dist"]);
+    build.args(["--target", &compiler.host, "--target-dir"]);
+    build.arg(target);
+    for program in programs {
+        build.args(["--bin", program]);
+    }
+    build.env("CARGO_ENCODED_RUSTFLAGS", flag);
+    shell::stream(&mut build)?;
+    Ok(target.join(&compiler.host).join("dist"))
+}
+
+/// Makes one profile of what was counted. Its name is that of its content: cargo knows by the name alone that a profile is
+/// another one.
+fn merge(compiler: &Compiler, counts: &Path) -> Result<PathBuf> {
+    let merged = counts.join("merged");
+    let mut merge = Command::new(&compiler.profdata);
+    merge.arg("merge").arg(counts).arg("--output").arg(&merged);
+    shell::capture(&mut merge)?;
+    let hash = blake3::hash(&fs::read(&merged)?).to_hex();
+    let profile = counts.join(format!("{hash}.profdata"));
+    fs::rename(&merged, &profile)?;
+    Ok(profile)
+}
