@@ -199,12 +199,12 @@ impl Turns {
         }
         self.stand().wants_on = true;
         let mut turn = pin!(Arc::clone(&self.permits).acquire_owned());
-        let turn = match tokio::time::timeout(self.patience, turn.as_mut()).await {
-            Ok(turn) => turn,
-            Err(_) => {
-                self.stand().beginning = None;
-                turn.await
-            }
+        let soon = tokio::time::timeout(self.patience, turn.as_mut()).await;
+        let turn = if let Ok(turn) = soon {
+            turn
+        } else {
+            self.stand().beginning = None;
+            turn.await
         };
         let mut stand = self.stand();
         stand.wants_on = false;
@@ -272,8 +272,8 @@ mod tests {
     /// What a guest does that computes, until its second epoch is over.
     async fn compute(turns: &Turns) {
         turns.next_turn().await;
-        let start = thread_time();
-        while thread_time() - start < COMPUTED * 2 {}
+        let end = thread_time() + COMPUTED * 2;
+        while thread_time() < end {}
         turns.next_turn().await;
     }
 
