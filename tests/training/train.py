@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Has a host do what it is there for, so that a compiler which watches sees what is done often, and what only once.
 
-usage: train.py --holster PROGRAM --plugins FOLDER --api URL --scratch FOLDER
+usage: train.py PROGRAM FOLDER
 
-The tools are the examples, in three languages, and ask the API on the loopback interface with the accounts of a profile. They
-are compiled once; then hosts are started and called as agents do, at standard input and output and over HTTP. A program
-that was instrumented writes down what it saw when it ends, so each one ends by itself.
+The folder holds a `holster.toml` for the example tools, in three languages, which ask the API on the loopback interface with the
+accounts of a profile, as in the demo. They are compiled once; then hosts are started and called as agents do, at standard input
+and output and over HTTP. A program that was instrumented writes down what it saw when it ends, so each one ends by itself.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ACCOUNTS = ("slack", "github", "google")
-CALLERS = {"slack": "slack-messages", "github": "github-issues", "google": "calendar-events"}
 # The tools, by what they are called with; and how often, one call after the other, in one process.
 CALLS = {
     "text_statistics": ({"text": "Tools that nobody has to trust."}, 200),
@@ -39,19 +38,14 @@ class Unexpected(Exception):
 
 
 class Training:
-    """A host with folders of its own."""
+    """A program, and the folder in which it runs."""
 
-    def __init__(self, holster: Path, plugins: Path, api: str, scratch: Path) -> None:
-        self.holster, self.scratch = holster, scratch
-        lines = [f"plugins = '{plugins}'", "data = 'data'", "default_profile = 'work'", "[cache]", "directory = 'code'"]
-        for provider, component in CALLERS.items():
-            lines += [f"[providers.{provider}]", f"hosts = ['{api}']"]
-            lines += [f"[components.{component}.config]", f"base_url = '{api}'"]
-        (scratch / "holster.toml").write_text("\n".join(lines) + "\n")
+    def __init__(self, holster: Path, folder: Path) -> None:
+        self.holster, self.folder = holster, folder
 
     def command(self, *words: str, given: str = "") -> str:
         ran = subprocess.run(
-            [self.holster, *words], cwd=self.scratch, input=given, capture_output=True, text=True, timeout=PATIENCE
+            [self.holster, *words], cwd=self.folder, input=given, capture_output=True, text=True, timeout=PATIENCE
         )
         if ran.returncode != 0:
             raise Unexpected(f"`holster {' '.join(words)}` ended with {ran.returncode}: {ran.stderr.strip()}")
@@ -60,7 +54,7 @@ class Training:
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen]:
         process = subprocess.Popen(
-            [self.holster, *words], cwd=self.scratch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [self.holster, *words], cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         try:
             yield process
@@ -152,11 +146,10 @@ def check(tool: str, result: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n")[0])
-    for name in ("--holster", "--plugins", "--scratch"):
-        parser.add_argument(name, type=Path, required=True)
-    parser.add_argument("--api", required=True)
+    parser.add_argument("program", type=Path)
+    parser.add_argument("folder", type=Path)
     asked = parser.parse_args()
-    training = Training(asked.holster.resolve(), asked.plugins.resolve(), asked.api, asked.scratch.resolve())
+    training = Training(asked.program.resolve(), asked.folder.resolve())
     for provider in ACCOUNTS:
         training.command("auth", "add", provider, "--profile", "work", "--stdin", given=f"work-{provider}-token")
     training.command("tools")  # and compiles them

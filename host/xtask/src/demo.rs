@@ -197,7 +197,7 @@ impl Answer {
 }
 
 /// The providers' secrets may go to the loopback API, and the tools are told to ask it instead of the real ones.
-fn configuration(plugins: &Path, api: &str) -> String {
+pub(crate) fn configuration(plugins: &Path, api: &str) -> String {
     // TOML's single quotes leave a path's backslashes alone.
     let common = format!(
         "plugins = '{}'\ndata = \"data\"\ndefault_profile = \"work\"\n\n[cache]\ndirectory = \"code\"\n",

@@ -13,7 +13,7 @@ use anyhow::Result;
 use crate::api::Api;
 use crate::setup::llvm::Compiler;
 use crate::workspace::Workspace;
-use crate::{components, setup, shell};
+use crate::{components, demo, setup, shell};
 
 /// Calls the program as agents do.
 const TRAINING: &str = "tests/training/train.py";
@@ -44,11 +44,13 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
 
     println!("dist: calling it");
     let api = Api::start(&programs.join("loopback-api"))?;
+    let configuration = demo::configuration(&workspace.plugin_directory(), &api.url);
+    fs::write(scratch.join("holster.toml"), configuration)?;
     let mut train = toolchain.python.command(workspace.root());
-    train.arg(TRAINING).args(["--api", &api.url]);
-    train.arg("--holster").arg(programs.join("holster"));
-    train.arg("--plugins").arg(workspace.plugin_directory());
-    train.arg("--scratch").arg(&scratch);
+    train
+        .arg(TRAINING)
+        .arg(programs.join("holster"))
+        .arg(&scratch);
     // One file for all processes, to which each adds.
     train.env("LLVM_PROFILE_FILE", counts.join("%1m.profraw"));
     shell::stream(&mut train)?;
