@@ -139,11 +139,10 @@ impl Chain {
         written
     }
 
-    /// Sees to it that what was added outlives a failure of power.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.open
-            .as_ref()
-            .map_or(Ok(()), |open| open.segment.sync_data())
+    /// The file that what was added last is in, if it is open.
+    pub(crate) fn segment(&self) -> io::Result<Option<File>> {
+        let open = self.open.as_ref();
+        open.map(|open| open.segment.try_clone()).transpose()
     }
 
     fn append_to(&self, open: &mut Open, events: &[(SystemTime, Event)]) -> io::Result<()> {

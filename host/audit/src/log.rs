@@ -155,6 +155,8 @@ struct Writer {
     /// Whether something was written that a failure of power could undo.
     is_dirty: bool,
     synced: Instant,
+    /// Makes it outlive one, on a thread of its own: a disk may take long for that, and no line waits for it.
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// What there is to do.
@@ -174,6 +176,7 @@ impl Writer {
             lost: 0,
             is_dirty: false,
             synced: Instant::now(),
+            syncing: None,
         }
     }
 
@@ -204,7 +207,7 @@ impl Writer {
             let has_lines = !queue.lines.is_empty();
             let patience = match has_lines {
                 true => COLLECTS,
-                false if self.is_dirty || !self.kept.is_empty() => PACE,
+                false if self.is_dirty || self.syncing.is_some() || !self.kept.is_empty() => PACE,
                 false => Duration::MAX,
             };
             let until =
@@ -249,15 +252,36 @@ impl Writer {
         Ok(())
     }
 
+    /// What was written outlives a failure of power once this has ended, which nothing waits for but the end of the log.
     fn sync(&mut self, ending: bool) {
-        if self.is_dirty && (ending || self.synced.elapsed() >= PACE) {
-            self.synced = Instant::now();
-            match self.chain.sync() {
-                Ok(()) => self.is_dirty = false,
-                Err(error) => {
-                    tracing::warn!("the audit log may not outlive a failure of power: {error}");
-                }
-            }
+        let is_over = |syncing: &mut JoinHandle<_>| ending || syncing.is_finished();
+        if let Some(syncing) = self.syncing.take_if(is_over) {
+            self.note(syncing.join().unwrap_or(Ok(())));
+        }
+        let is_due = ending || self.synced.elapsed() >= PACE;
+        if !self.is_dirty || self.syncing.is_some() || !is_due {
+            return;
+        }
+        self.is_dirty = false;
+        self.synced = Instant::now();
+        let segment = self.chain.segment();
+        let sync = move || segment?.map_or(Ok(()), |segment| segment.sync_data());
+        if ending {
+            self.note(sync());
+            return;
+        }
+        let thread = std::thread::Builder::new().name("audit-sync".to_owned());
+        match thread.spawn(sync) {
+            Ok(syncing) => self.syncing = Some(syncing),
+            Err(error) => self.note(Err(error)),
+        }
+    }
+
+    /// How a sync ended. One that failed is tried again.
+    fn note(&mut self, synced: io::Result<()>) {
+        if let Err(error) = synced {
+            tracing::warn!("the audit log may not outlive a failure of power: {error}");
+            self.is_dirty = true;
         }
     }
 
