@@ -22,6 +22,12 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 const LIGHT: usize = 64 << 10;
 /// How long a check may take at all.
 const AT_LENGTH: Duration = Duration::from_secs(1);
+/// How long it may take to say what is wrong: to see that something is takes no memory, to say it takes as much as there are
+/// ways to be wrong.
+const TO_TELL: Duration = Duration::from_millis(100);
+
+const NO_SCHEMA: &str = "the schema itself is not valid";
+const NOT_TOLD: &str = "to say where takes too long; the schema is too intricate";
 
 /// A schema's validator, compiled when it is first needed: most of the tools of a large directory are never called.
 #[derive(Clone, Default)]
@@ -38,42 +44,61 @@ impl Validator {
         }
         let (validator, schema, lent) = (self.clone(), schema.clone(), mem::take(value));
         let check = move || {
-            let checked = schema::within(AT_LENGTH, || validator.check(&schema, &lent));
-            (lent, checked)
+            let violations = validator.check_at_length(&schema, &lent);
+            (lent, violations)
         };
-        let checked;
-        (*value, checked) = in_background(check).await;
-        checked.unwrap_or_else(|_| {
-            let most = AT_LENGTH.as_secs();
-            vec![format!(
-                "to check that takes longer than {most} s; the schema is too intricate"
-            )]
-        })
+        let violations;
+        (*value, violations) = in_background(check).await;
+        violations
     }
 
     fn check(&self, schema: &Value, value: &Value) -> Vec<String> {
-        let Some(validator) = self.0.get_or_init(|| schema::compile(schema).ok()) else {
-            return vec!["the schema itself is not valid".to_owned()];
-        };
-        if validator.is_valid(value) {
-            return Vec::new();
+        match self.compiled(schema) {
+            Some(validator) if validator.is_valid(value) => Vec::new(),
+            Some(validator) => described(validator, value),
+            None => vec![NO_SCHEMA.to_owned()],
         }
-        let describe = |error: jsonschema::ValidationError<'_>| {
-            let place = error.instance_path().to_string();
-            // Values are masked: an argument may be long, and an answer is not ours to repeat.
-            let text: String = error.masked().to_string().chars().take(LENGTH).collect();
-            if place.is_empty() {
-                text
-            } else {
-                format!("at `{place}`: {text}")
-            }
-        };
-        validator
-            .iter_errors(value)
-            .take(LISTED)
-            .map(describe)
-            .collect()
     }
+
+    fn check_at_length(&self, schema: &Value, value: &Value) -> Vec<String> {
+        let valid = || {
+            self.compiled(schema)
+                .map(|validator| (validator, validator.is_valid(value)))
+        };
+        match schema::within(AT_LENGTH, valid) {
+            Ok(Some((_, true))) => Vec::new(),
+            Ok(Some((validator, false))) => schema::within(TO_TELL, || described(validator, value))
+                .unwrap_or_else(|_| vec![NOT_TOLD.to_owned()]),
+            Ok(None) => vec![NO_SCHEMA.to_owned()],
+            Err(_) => {
+                let most = AT_LENGTH.as_secs();
+                vec![format!(
+                    "to check that takes longer than {most} s; the schema is too intricate"
+                )]
+            }
+        }
+    }
+
+    fn compiled(&self, schema: &Value) -> Option<&jsonschema::Validator> {
+        let validator = self.0.get_or_init(|| schema::compile(schema).ok());
+        validator.as_ref()
+    }
+}
+
+/// The first violations of a value that has some.
+fn described(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
+    let describe = |error: jsonschema::ValidationError<'_>| {
+        let place = error.instance_path().to_string();
+        // Values are masked: an argument may be long, and an answer is not ours to repeat.
+        let text: String = error.masked().to_string().chars().take(LENGTH).collect();
+        if place.is_empty() {
+            text
+        } else {
+            format!("at `{place}`: {text}")
+        }
+    };
+    let errors = validator.iter_errors(value);
+    errors.take(LISTED).map(describe).collect()
 }
 
 /// How many of so many bytes a value leaves. `None` once it is clear that it takes more; the rest of it is not looked at.
