@@ -1,12 +1,19 @@
-//! Work that can wait: compiling, taking in files, and checks that take their time.
+//! Work that can wait: compiling, taking in files, checks that take their time, and guests that compute for long.
 //!
-//! Its threads give way to those that serve calls. What one waits for, another does not: only compiling is spread over as many
-//! threads as there are cores.
+//! Its threads give way to those that serve short calls. What one waits for, another does not: only compiling is spread over as
+//! many threads as there are cores, and so are the guests.
 
-use std::sync::LazyLock;
+use std::future::poll_fn;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::{LazyLock, PoisonError, RwLock};
+use std::task::Poll;
+use std::thread::available_parallelism;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 /// How much less of a core such a thread gets than one that serves calls, where both want it: about a tenth.
 #[cfg(target_os = "linux")]
@@ -33,6 +40,52 @@ static COMPILERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
         .ok()
 });
 
+/// No clocks and no sockets are of these threads: they do nothing but compute.
+static GUESTS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    let threads = Builder::new_multi_thread()
+        .worker_threads(available_parallelism().map_or(1, std::num::NonZero::get))
+        .thread_name("holster-compute")
+        .on_thread_start(give_way)
+        .build();
+    threads
+        .inspect_err(|error| tracing::warn!("no threads for guests that compute: {error}"))
+        .ok()
+});
+
+/// Whether no guest is to compute on.
+static OVER: RwLock<bool> = RwLock::new(false);
+
+/// Has no guest compute on in this process, and waits until none does. For the end of a program: with the runtime where its calls
+/// came from, the clocks end that their guests wait for.
+pub fn stop_guests() {
+    *OVER.write().unwrap_or_else(PoisonError::into_inner) = true;
+}
+
+/// Runs a guest that computes for long where it keeps no other call waiting. What it spawns, and what it waits for, is of the
+/// runtime where this was called. Dropping the future ends the guest.
+pub(crate) async fn compute<T: Send + 'static>(
+    mut guest: Pin<Box<impl Future<Output = T> + Send + 'static>>,
+) -> T {
+    let Some(threads) = GUESTS.as_ref() else {
+        return guest.await;
+    };
+    let caller = Handle::current();
+    let guest = poll_fn(move |context| {
+        let over = OVER.read().unwrap_or_else(PoisonError::into_inner);
+        if *over {
+            return Poll::Pending;
+        }
+        let _entered = caller.enter();
+        guest.as_mut().poll(context)
+    });
+    let mut task = JoinSet::new();
+    task.spawn_on(guest.in_current_span(), threads.handle());
+    match task.join_next().await.expect("it was spawned") {
+        Ok(value) => value,
+        Err(error) => resume_unwind(error.into_panic()),
+    }
+}
+
 /// Does something where it keeps no call waiting. What it spawns runs where this was called.
 pub async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let caller = Handle::current();
@@ -46,7 +99,7 @@ pub async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
     };
     match done.await {
         Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => resume_unwind(error.into_panic()),
     }
 }
 
@@ -68,7 +121,12 @@ fn give_way() {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+
+    use futures::poll;
     use rustix::process::getpriority_process;
+    use tokio::sync::oneshot;
 
     use super::*;
 
@@ -78,6 +136,27 @@ mod tests {
         assert_eq!(in_background(niceness).await, NICENESS);
         assert_eq!(compile(niceness), NICENESS);
         assert!(niceness() < NICENESS, "who waits for it keeps its own");
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_computes_gives_way_and_what_it_spawns_does_not() {
+        let guest = async {
+            let spawned = tokio::spawn(async { Handle::current().id() });
+            (getpriority_process(None).unwrap(), spawned.await.unwrap())
+        };
+        let here = Handle::current().id();
+        assert_eq!(compute(Box::pin(guest)).await, (NICENESS, here));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_computes_ends_with_its_call() {
+        let (held, ended) = oneshot::channel::<()>();
+        let guest = Box::pin(async move {
+            let _held = held;
+            pending::<()>().await;
+        });
+        assert!(poll!(pin!(compute(guest))).is_pending());
+        assert!(ended.await.is_err());
     }
 
     #[tokio::test]

@@ -13,9 +13,9 @@ use wasmtime::{Store, Trap};
 
 use crate::Runtime;
 use crate::auth::TooManyHostCalls;
-use crate::background::in_background;
+use crate::background::{compute, in_background};
 use crate::bindings::{Plugin, PluginPre, wit_tool};
-use crate::clock::{Turns, unknown};
+use crate::clock::{Running, Turns, unknown};
 use crate::egress::{Speaker, Visits};
 use crate::files::TooMuchWritten;
 use crate::folders::{self, Folder, MissingFolder};
@@ -236,29 +236,70 @@ impl Runtime {
         };
         let mut instance = self.instance(component, surroundings, place).await;
         instance.store.data_mut().session = session;
-        let made = instance.plugin.take();
-        let running = self.engine.clock.run();
-        let turns = Arc::clone(&instance.turns);
-        let answer = within(&mut instance.store, &turns, limits, async |store| {
-            let plugin = match made {
-                Some(made) => made,
-                None => component.instantiate(&mut *store).await?,
-            };
-            plugin
-                .holster_plugin_tool()
-                .call_call(store, tool.as_str(), &arguments, &context)
-                .await
-        })
-        .await;
-        drop(running);
-        watch.look_at_the_rest();
-        self.clear_away(component, sandbox, instance);
+        let guest = Guest {
+            component: Arc::clone(component),
+            tool: tool.clone(),
+            arguments,
+            context,
+            limits: limits.clone(),
+            running: self.engine.clock.run(),
+        };
+        let answer = if instance.turns.computes() {
+            let watch = Arc::clone(&watch);
+            let guest = Box::pin(async move {
+                let answer = guest.answer(&mut instance).await;
+                watch.look_at_the_rest();
+                // What it has filled takes long to clear away, too.
+                drop(instance);
+                answer
+            });
+            compute(guest).await
+        } else {
+            let answer = guest.answer(&mut instance).await;
+            watch.look_at_the_rest();
+            self.clear_away(component, sandbox, instance);
+            answer
+        };
         let answer = checked(answer, &watch, limits.output_bytes).await;
         // However the guest ended, nothing of it counts once it had a secret that it was not given.
         match watch.found() {
             Some(leak) => Err(CallError::LeakedSecret(leak.clone())),
             None => answer,
         }
+    }
+}
+
+/// One call of a tool, as its guest gets it.
+struct Guest {
+    component: Arc<LoadedComponent>,
+    tool: ToolName,
+    arguments: String,
+    context: wit_tool::CallContext,
+    limits: Limits,
+    running: Running,
+}
+
+type Answer = Result<wit_tool::ToolOutput, wit_tool::ToolError>;
+
+impl Guest {
+    async fn answer(self, instance: &mut Instance) -> Result<Answer, CallError> {
+        let made = instance.plugin.take();
+        let _running = self.running;
+        within(
+            &mut instance.store,
+            &instance.turns,
+            &self.limits,
+            async |store| {
+                let plugin = match made {
+                    Some(made) => made,
+                    None => self.component.instantiate(&mut *store).await?,
+                };
+                let tool = plugin.holster_plugin_tool();
+                tool.call_call(store, self.tool.as_str(), &self.arguments, &self.context)
+                    .await
+            },
+        )
+        .await
     }
 }
 
@@ -343,7 +384,7 @@ impl Runtime {
 
 /// What the guest answered, as what it may be. A secret in it is reported to `watch`.
 async fn checked(
-    answer: Result<Result<wit_tool::ToolOutput, wit_tool::ToolError>, CallError>,
+    answer: Result<Answer, CallError>,
     watch: &Arc<LeakWatch>,
     limit: u64,
 ) -> Result<ToolOutput, CallError> {
@@ -378,14 +419,19 @@ pub(crate) async fn discover(
     pre: &PluginPre<CallState>,
     state: CallState,
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
-    let _place = runtime.place().await;
-    let _running = runtime.engine.clock.run();
+    let place = runtime.place().await;
+    let running = runtime.engine.clock.run();
     let (mut store, turns) = runtime.store(state, &unknown(), &Limits::DISCOVERY);
-    within(&mut store, &turns, &Limits::DISCOVERY, async |store| {
-        let plugin = pre.instantiate_async(&mut *store).await?;
-        plugin.holster_plugin_tool().call_list_tools(store).await
-    })
-    .await
+    let pre = pre.clone();
+    let guest = Box::pin(async move {
+        let _held = (place, running);
+        within(&mut store, &turns, &Limits::DISCOVERY, async |store| {
+            let plugin = pre.instantiate_async(&mut *store).await?;
+            plugin.holster_plugin_tool().call_list_tools(store).await
+        })
+        .await
+    });
+    compute(guest).await
 }
 
 /// Runs guest code in a store, until it ends or its time is over.

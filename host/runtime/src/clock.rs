@@ -102,7 +102,7 @@ impl Clock {
                 beginning: None,
                 turn: None,
                 wants_on: false,
-                let_on: None,
+                on_since: None,
                 took_turns: false,
             }),
         })
@@ -132,26 +132,35 @@ struct Stand {
     /// The guest would compute if it were let on.
     wants_on: bool,
     /// How much of a core its thread had had, all in all, when the guest was let on; until it stops.
-    let_on: Option<Duration>,
+    on_since: Option<Duration>,
     took_turns: bool,
 }
 
+impl Stand {
+    /// The guest computes from now on, by this turn if it needs one.
+    fn let_on(&mut self, turn: Option<OwnedSemaphorePermit>) {
+        self.wants_on = false;
+        self.turn = turn;
+        self.on_since = Some(thread_time());
+    }
+}
+
 impl Turns {
+    /// Whether the guest is taken for one that computes for long.
+    pub(crate) fn computes(&self) -> bool {
+        self.computes.load(Ordering::Relaxed)
+    }
+
     /// Runs a guest from its beginning. It gives back its turn whenever it stops, be it to let others go first or because it
     /// waits for the host.
     pub(crate) async fn keep<T>(&self, guest: impl Future<Output = T>) -> T {
         let guest = async {
-            let computes = self.computes.load(Ordering::Relaxed);
-            if computes {
-                // Not on the thread of whoever calls, who has something else to do.
-                tokio::task::yield_now().await;
-            }
+            let computes = self.computes();
             let beginnings = Arc::clone(&self.beginnings[usize::from(computes)]);
             let beginning = beginnings.acquire_owned().await;
             self.stand().beginning = beginning.ok().map(|permit| (permit, Instant::now()));
             if computes {
                 self.take_turn().await;
-                self.stand().let_on = Some(thread_time());
             }
             guest.await
         };
@@ -160,7 +169,7 @@ impl Turns {
             let polled = guest.as_mut().poll(context);
             let mut stand = self.stand();
             stand.turn = None;
-            stand.let_on = None;
+            stand.on_since = None;
             let ended_or_waits = polled.is_ready() || !stand.wants_on;
             let is_over = |since: Instant| ended_or_waits || since.elapsed() >= self.patience;
             stand.beginning.take_if(|(_, since)| is_over(*since));
@@ -178,7 +187,7 @@ impl Turns {
         let has_computed = {
             let mut stand = self.stand();
             stand.wants_on = true;
-            let since = stand.let_on;
+            let since = stand.on_since;
             since.is_some_and(|since| thread_time().saturating_sub(since) >= COMPUTED)
         };
         tokio::task::yield_now().await;
@@ -186,10 +195,9 @@ impl Turns {
             self.computes.store(true, Ordering::Relaxed);
             self.stand().took_turns = true;
             self.take_turn().await;
+        } else {
+            self.stand().let_on(None);
         }
-        let mut stand = self.stand();
-        stand.wants_on = false;
-        stand.let_on = Some(thread_time());
     }
 
     async fn take_turn(&self) {
@@ -206,9 +214,7 @@ impl Turns {
             self.stand().beginning = None;
             turn.await
         };
-        let mut stand = self.stand();
-        stand.wants_on = false;
-        stand.turn = turn.ok();
+        self.stand().let_on(turn.ok());
     }
 
     fn stand(&self) -> MutexGuard<'_, Stand> {
@@ -238,12 +244,15 @@ impl Drop for Running {
     }
 }
 
-/// Advances the epoch until the clock has ended.
+/// Advances the epoch until the clock has ended, and every guest: one that nobody waits for any more ends when it next yields.
 fn tick(clock: &Shared, engine: &Engine) {
     let mut idle = 0;
-    while !clock.has_ended.load(Ordering::SeqCst) {
+    loop {
         engine.increment_epoch();
         let guests = clock.guests.load(Ordering::SeqCst);
+        if guests == 0 && clock.has_ended.load(Ordering::SeqCst) {
+            return;
+        }
         idle = if guests == 0 { idle + 1 } else { 0 };
         if idle > LINGER {
             // Whoever begins meanwhile has left a token, and this returns at once.
@@ -342,11 +351,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_still_ends_with_its_engine() {
+    fn a_clock_that_stands_still_ends_with_its_engine_and_one_that_runs_with_its_last_guest() {
         let clock = Clock::start(&Engine::default(), 1).unwrap();
         let ticking = Arc::downgrade(&clock.shared);
         std::thread::sleep(EPOCH * 2 * LINGER);
+        let running = clock.run();
         drop(clock);
+        std::thread::sleep(EPOCH * 2 * LINGER);
+        assert_eq!(ticking.strong_count(), 2, "of the thread and the guest");
+        drop(running);
         let patience = Instant::now() + Duration::from_secs(30);
         while ticking.strong_count() > 0 {
             assert!(Instant::now() < patience, "its thread goes on");

@@ -412,5 +412,20 @@ fn deserialize(engine: &Engine, code: &entry::AuthenticCode<'_>) -> wasmtime::Re
     // SAFETY: wasmtime trusts what it maps here to be its own output. `AuthenticCode` is made only by
     // `Entry::code`, which has just checked the file's MAC under a key that only this user can read; the file
     // lies in a folder of mode 0700, and an entry is only ever replaced by renaming, never written in place.
-    unsafe { Component::deserialize_file(engine, code.path()) }
+    let component = unsafe { Component::deserialize_file(engine, code.path()) }?;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::mm::{Advice, madvise};
+        let image = component.image_range();
+        let bytes = image.end.addr() - image.start.addr();
+        // What was read of it to load it is not needed again.
+        // SAFETY: these are pages of a file that is mapped for this component alone. Nothing is written into them, since
+        // compiled code comes without relocations, so that what is still used is read from the file once more.
+        let forgotten =
+            unsafe { madvise(image.start.cast_mut().cast(), bytes, Advice::LinuxDontNeed) };
+        if let Err(error) = forgotten {
+            tracing::debug!("pages of compiled code stay in memory: {error}");
+        }
+    }
+    Ok(component)
 }

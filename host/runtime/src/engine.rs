@@ -82,7 +82,7 @@ impl Engine {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let calls = settings.concurrent_calls.clamp(1, 10_000);
         let wasmtime = if settings.pooling {
-            wasmtime::Engine::new(&config(Some(calls + SPARES))).or_else(|error| {
+            undivided(&config(Some(calls + SPARES))).or_else(|error| {
                 tracing::warn!("no address space for a pool of {calls} instances, allocating on demand: {error:#}");
                 wasmtime::Engine::new(&config(None))
             })
@@ -120,6 +120,36 @@ impl Engine {
     pub(crate) fn linker(&self) -> &Linker<CallState> {
         &self.linker
     }
+}
+
+/// An engine whose pool is one. wasmtime divides it into as many parts as it sees cores, and a thread looks in its own part
+/// alone: what one has left warm, another would not find, and a component would have as many warm slots more.
+fn undivided(config: &Config) -> wasmtime::Result<wasmtime::Engine> {
+    #[cfg(target_os = "linux")]
+    {
+        let start = || {
+            if let Err(error) = see_one_core() {
+                tracing::debug!("the pool of instances is divided: {error}");
+            }
+            wasmtime::Engine::new(config)
+        };
+        std::thread::scope(|scope| scope.spawn(start).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+    #[cfg(not(target_os = "linux"))]
+    wasmtime::Engine::new(config)
+}
+
+/// From now on, for this thread.
+#[cfg(target_os = "linux")]
+fn see_one_core() -> rustix::io::Result<()> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let all = sched_getaffinity(None)?;
+    let mut one = CpuSet::new();
+    if let Some(first) = (0..CpuSet::MAX_CPU).find(|&core| all.is_set(core)) {
+        one.set(first);
+    }
+    sched_setaffinity(None, &one)
 }
 
 /// `pool`: for how many calls, running or to come, to reserve space.
@@ -166,4 +196,28 @@ fn pooling(calls: u32) -> PoolingAllocationConfig {
         pooling.pagemap_scan(Enabled::Yes);
     }
     pooling
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use wasmtime::{Instance, Module, Store};
+
+    use super::*;
+
+    #[test]
+    fn what_one_thread_leaves_warm_another_finds() {
+        let engine = undivided(&config(Some(512))).unwrap();
+        let module = wat::parse_str("(module (memory 1))").unwrap();
+        let module = Module::new(&engine, module).unwrap();
+        for _ in 0..8 {
+            let call = || {
+                let mut store = Store::new(&engine, ());
+                store.set_epoch_deadline(1);
+                Instance::new(&mut store, &module, &[]).unwrap();
+            };
+            std::thread::scope(|scope| scope.spawn(call).join().unwrap());
+        }
+        let pool = engine.pooling_allocator_metrics().unwrap();
+        assert_eq!(pool.unused_warm_memories(), 1);
+    }
 }

@@ -30,7 +30,7 @@ mod spares;
 mod state;
 mod tool;
 
-pub use background::in_background;
+pub use background::{in_background, stop_guests};
 pub use call::{CallContext, CallError, HostVisit, Invocation, Report, Sandbox};
 pub use code_cache::{CacheEntry, CacheError, CacheVerdict, CodeCache};
 pub use component::{COMPONENT_BYTES, Interface, InvalidComponent, WORLD_IMPORTS, inspect};

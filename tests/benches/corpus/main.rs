@@ -9,6 +9,7 @@
 
 mod table;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -22,7 +23,7 @@ const SIEGE: Duration = Duration::from_secs(1);
 
 /// What was seen of a case.
 struct Measured {
-    case: Case,
+    case: Arc<Case>,
     happened: Happened,
     /// Of each neighbour.
     p99: [Duration; 2],
@@ -72,7 +73,8 @@ async fn measure(calls: &Runtime, only: &str) -> Result<String> {
     let quiet = p99s(&neighbours)?;
     eprintln!("quiet: {quiet:?}");
     let mut measured = Vec::new();
-    for case in cases().into_iter().filter(|case| case.name.contains(only)) {
+    let cases = cases().into_iter().map(Arc::new);
+    for case in cases.filter(|case| case.name.contains(only)) {
         let happened = arena.besiege(&case, SIEGE).await;
         let p99 = p99s(&neighbours)?;
         eprintln!("{}: {p99:?}: {happened}", case.name);

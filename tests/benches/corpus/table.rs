@@ -27,7 +27,7 @@ second: a call may take half a second here. Whoever called a tool, hostile or no
 - **asks**: the tool `fetch` of the parity suite asks an API on the loopback interface, which takes {api} to answer, with an
   account; eight such calls at a time. Quiet, its p99 is {asks}. It must stay within {bar} times that.
 - **computes**: the tool `report` computes for some microseconds; one call at a time. Quiet, its p99 is {computes}. No bar is set for it:
-  beside guests that compute on all cores, a call waits until one of them yields, for longer than it takes itself.
+  a call takes less than the system lets one thread go on before another one gets a core.
 
 ";
 

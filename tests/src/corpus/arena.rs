@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use holster_core::types::ComponentName;
 use holster_core::{CatalogueView, Host, Outcome};
+use holster_runtime::in_background;
 use http::StatusCode;
 use loopback_api::{Answer, LoopbackApi, Script};
 use serde_json::json;
@@ -26,7 +27,7 @@ const AT_ONCE: usize = 4;
 
 /// A host with the neighbour in its plugin directory, and the calls on a runtime of their own, as `holster serve` has them.
 pub struct Arena {
-    fixture: Fixture,
+    fixture: Arc<Fixture>,
     host: Arc<Host>,
     calls: Handle,
     _api: LoopbackApi,
@@ -64,7 +65,7 @@ impl Arena {
         let host = Arc::new(host.await.expect("the host does not panic"));
         host.settled().await;
         Self {
-            fixture,
+            fixture: Arc::new(fixture),
             host,
             calls,
             _api: api,
@@ -98,17 +99,11 @@ impl Arena {
 
     /// Has a case taken in and called, several times at once and again and again, until this time is over; then takes it
     /// away. Says what came of it the first time.
-    pub async fn besiege(&self, case: &Case, time: Duration) -> Happened {
+    pub async fn besiege(&self, case: &Arc<Case>, time: Duration) -> Happened {
         let end = Instant::now() + time;
         let mut first = None;
         for round in 0.. {
-            // Away from the tasks whose calls are timed.
-            tokio::task::block_in_place(|| {
-                for copy in 0..AT_ONCE {
-                    let bytes = case.bytes_of(&format!("{round} {copy}"));
-                    self.fixture.plug_in_bytes(&bytes, &case.file(copy));
-                }
-            });
+            self.plug_in(case, round).await;
             self.until(|view| (0..AT_ONCE).all(|copy| self.is_taken_in(view, case, copy)))
                 .await;
             let calls = (0..AT_ONCE).map(|_| self.call_until(end, case));
@@ -125,6 +120,18 @@ impl Arena {
             }
         }
         first.expect("there was a round")
+    }
+
+    /// To write the files is no part of what is measured.
+    async fn plug_in(&self, case: &Arc<Case>, round: usize) {
+        let (fixture, case) = (Arc::clone(&self.fixture), Arc::clone(case));
+        in_background(move || {
+            for copy in 0..AT_ONCE {
+                let bytes = case.bytes_of(&format!("{round} {copy}"));
+                fixture.plug_in_bytes(&bytes, &case.file(copy));
+            }
+        })
+        .await;
     }
 
     /// What comes of the first call.

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use holster_core::types::SPANS;
-use holster_core::{Config, guest_threads};
+use holster_core::{Config, guest_threads, stop_guests};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -122,6 +122,7 @@ fn main() -> ExitCode {
         traces.end();
     }
     // A guest that is still running must not hold up the end of the command.
+    stop_guests();
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
