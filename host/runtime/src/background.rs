@@ -6,9 +6,11 @@
 use std::future::poll_fn;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -52,13 +54,21 @@ static GUESTS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
         .ok()
 });
 
-/// Whether no guest is to compute on.
-static OVER: RwLock<bool> = RwLock::new(false);
+/// Whether no guest is to compute on, and how many do just now.
+static OVER: AtomicBool = AtomicBool::new(false);
+static COMPUTING: AtomicUsize = AtomicUsize::new(0);
 
-/// Has no guest compute on in this process, and waits until none does. For the end of a program: with the runtime where its calls
-/// came from, the clocks end that their guests wait for.
+/// How long the end of a program waits for guests that compute.
+const PARTING: Duration = Duration::from_millis(100);
+
+/// Has no guest compute on in this process, and waits a moment until none does. For the end of a program: with the runtime where its
+/// calls came from, the clocks end that their guests wait for.
 pub fn stop_guests() {
-    *OVER.write().unwrap_or_else(PoisonError::into_inner) = true;
+    OVER.store(true, Ordering::SeqCst);
+    let end = Instant::now() + PARTING;
+    while COMPUTING.load(Ordering::SeqCst) > 0 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Runs a guest that computes for long where it keeps no other call waiting. What it spawns, and what it waits for, is of the
@@ -71,12 +81,15 @@ pub(crate) async fn compute<T: Send + 'static>(
     };
     let caller = Handle::current();
     let guest = poll_fn(move |context| {
-        let over = OVER.read().unwrap_or_else(PoisonError::into_inner);
-        if *over {
-            return Poll::Pending;
-        }
-        let _entered = caller.enter();
-        guest.as_mut().poll(context)
+        COMPUTING.fetch_add(1, Ordering::SeqCst);
+        let polled = if OVER.load(Ordering::SeqCst) {
+            Poll::Pending
+        } else {
+            let _entered = caller.enter();
+            guest.as_mut().poll(context)
+        };
+        COMPUTING.fetch_sub(1, Ordering::SeqCst);
+        polled
     });
     let mut task = JoinSet::new();
     task.spawn_on(guest.in_current_span(), threads.handle());
