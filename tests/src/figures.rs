@@ -37,3 +37,17 @@ pub fn machine() -> Result<String> {
         kib / f64::from(1 << 20)
     ))
 }
+
+/// The most memory that a process has had, in MiB. Linux only.
+pub fn peak_mib(process: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: f64 = kib.context("the kernel does not tell the peak")?.parse()?;
+    Ok(kib / 1024.0)
+}
+
+/// From now on, the peak of this process is what it has from now on. Linux only.
+pub fn forget_peak() -> Result<()> {
+    std::fs::write("/proc/self/clear_refs", "5").context("the kernel keeps the old peak")
+}

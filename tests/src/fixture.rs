@@ -1,6 +1,6 @@
 //! An installation of its own for one test: configuration, data, cache and plugin directory in a temporary folder.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -62,8 +62,16 @@ impl Fixture {
 
     /// Puts a file with these bytes into the plugin directory. It appears there whole.
     pub fn plug_in_bytes(&self, bytes: &[u8], name: &str) {
+        self.plug_in_pieces(&[bytes], name);
+    }
+
+    /// Adds a file of several pieces to the plugin directory, at once.
+    pub(crate) fn plug_in_pieces(&self, pieces: &[&[u8]], name: &str) {
         let beside = self.path("incoming");
-        fs::write(&beside, bytes).expect("the folder is writable");
+        let mut file = File::create(&beside).expect("the folder is writable");
+        for piece in pieces {
+            file.write_all(piece).expect("the disk has room");
+        }
         fs::rename(beside, self.path("plugins").join(name)).expect("the folder is writable");
     }
 

@@ -71,17 +71,21 @@ pub fn component(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{file} is in none of {folders:?}; run `cargo xtask components`"))
 }
 
-/// The same component with other bytes: a custom section that says `note`, which nothing reads, follows the rest.
+/// The same component with other bytes: a note follows the rest.
 pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
+    [component, &section_of(note)].concat()
+}
+
+/// A custom section that says `note`, which nothing reads.
+pub(crate) fn section_of(note: &str) -> Vec<u8> {
     const NAME: &str = "note";
     let length = |text: &str| u8::try_from(text.len()).expect("a short note");
     let size = 1 + length(NAME) + length(note);
     // One byte is one LEB128 digit as long as its highest bit is not set.
     assert!(size < 0x80, "a short note");
-    let mut bytes = component.to_vec();
-    bytes.extend([0, size, length(NAME)]);
-    bytes.extend(NAME.bytes().chain(note.bytes()));
-    bytes
+    let mut section = vec![0, size, length(NAME)];
+    section.extend(NAME.bytes().chain(note.bytes()));
+    section
 }
 
 /// All that a command said, on standard output and on standard error.

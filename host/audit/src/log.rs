@@ -256,7 +256,8 @@ impl Writer {
     fn sync(&mut self, ending: bool) {
         let is_over = |syncing: &mut JoinHandle<_>| ending || syncing.is_finished();
         if let Some(syncing) = self.syncing.take_if(is_over) {
-            self.note(syncing.join().unwrap_or(Ok(())));
+            let broken = |_| Err(io::Error::other("the thread that saw to it broke down"));
+            self.note(syncing.join().unwrap_or_else(broken));
         }
         let is_due = ending || self.synced.elapsed() >= PACE;
         if !self.is_dirty || self.syncing.is_some() || !is_due {

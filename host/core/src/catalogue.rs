@@ -17,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use holster_runtime::{
     COMPONENT_BYTES, InvalidComponent, LoadError, LoadedComponent, Progress, Runtime,
-    ToolDefinition, in_background,
+    ToolDefinition, cores, in_background,
 };
 use holster_types::{ComponentHash, ComponentName, Requirement, ToolName};
 use serde::Serialize;
@@ -576,8 +576,7 @@ fn component_files(directory: &Path) -> std::io::Result<Files> {
 fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     /// Fewer are done before a further thread has started.
     const WORTH_A_THREAD: usize = 64;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = items.len().div_ceil(cores).max(WORTH_A_THREAD);
+    let share = items.len().div_ceil(cores()).max(WORTH_A_THREAD);
     let work = &work;
     std::thread::scope(|scope| {
         let parts: Vec<_> = items

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use holster_runtime::cores;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -20,7 +21,7 @@ use crate::call::CallLost;
 /// How many threads a runtime should have that runs guests: those that compute for long take as many as there are cores, and one
 /// more is left for all others.
 pub fn guest_threads() -> usize {
-    1 + std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    1 + cores()
 }
 
 /// How long after calls that came together the next ones are not taken for lone ones: between two of a stream, too, one is

@@ -4,13 +4,11 @@
 //! many threads as there are cores, and so are the guests.
 
 use std::future::poll_fn;
+use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -45,7 +43,7 @@ static COMPILERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
 /// No clocks and no sockets are of these threads: they do nothing but compute.
 static GUESTS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
     let threads = Builder::new_multi_thread()
-        .worker_threads(available_parallelism().map_or(1, std::num::NonZero::get))
+        .worker_threads(cores())
         .thread_name("holster-compute")
         .on_thread_start(give_way)
         .build();
@@ -54,21 +52,9 @@ static GUESTS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
         .ok()
 });
 
-/// Whether no guest is to compute on, and how many do just now.
-static OVER: AtomicBool = AtomicBool::new(false);
-static COMPUTING: AtomicUsize = AtomicUsize::new(0);
-
-/// How long the end of a program waits for guests that compute.
-const PARTING: Duration = Duration::from_millis(100);
-
-/// Has no guest compute on in this process, and waits a moment until none does. For the end of a program: with the runtime where its
-/// calls came from, the clocks end that their guests wait for.
-pub fn stop_guests() {
-    OVER.store(true, Ordering::SeqCst);
-    let end = Instant::now() + PARTING;
-    while COMPUTING.load(Ordering::SeqCst) > 0 && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+/// How many cores this process may use: 1 where the system does not say.
+pub fn cores() -> usize {
+    available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Runs a guest that computes for long where it keeps no other call waiting. What it spawns, and what it waits for, is of the
@@ -81,15 +67,8 @@ pub(crate) async fn compute<T: Send + 'static>(
     };
     let caller = Handle::current();
     let guest = poll_fn(move |context| {
-        COMPUTING.fetch_add(1, Ordering::SeqCst);
-        let polled = if OVER.load(Ordering::SeqCst) {
-            Poll::Pending
-        } else {
-            let _entered = caller.enter();
-            guest.as_mut().poll(context)
-        };
-        COMPUTING.fetch_sub(1, Ordering::SeqCst);
-        polled
+        let _entered = caller.enter();
+        guest.as_mut().poll(context)
     });
     let mut task = JoinSet::new();
     task.spawn_on(guest.in_current_span(), threads.handle());

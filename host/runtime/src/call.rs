@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use holster_types::{
@@ -15,7 +15,7 @@ use crate::Runtime;
 use crate::auth::TooManyHostCalls;
 use crate::background::{compute, in_background};
 use crate::bindings::{Plugin, PluginPre, wit_tool};
-use crate::clock::{Running, Turns, unknown};
+use crate::clock::{Beginning, Running, Turns, unknown};
 use crate::egress::{Speaker, Visits};
 use crate::files::TooMuchWritten;
 use crate::folders::{self, Folder, MissingFolder};
@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::sealing::Sealed;
 use crate::session::{CallSession, Session};
+use crate::spares::Taken;
 use crate::state::{CallState, Refused, Surroundings};
 use crate::tool::{InvalidOutput, ToolError, ToolOutput, size_of};
 
@@ -222,11 +223,6 @@ impl Runtime {
         let watch = LeakWatch::new(grants, &self.needles);
         let session = session
             .map(|session| CallSession::new(session, &watch, limits, &self.engine.questions));
-        let context = wit_tool::CallContext {
-            thread: context.thread.to_string(),
-            profile: context.profile.to_string(),
-            deadline: deadline(limits.time),
-        };
         let surroundings = Surroundings {
             tool: tool.as_str(),
             watch: &watch,
@@ -236,6 +232,11 @@ impl Runtime {
         };
         let mut instance = self.instance(component, surroundings, place).await;
         instance.store.data_mut().session = session;
+        let context = wit_tool::CallContext {
+            thread: context.thread.to_string(),
+            profile: context.profile.to_string(),
+            deadline: deadline(limits.time),
+        };
         let guest = Guest {
             component: Arc::clone(component),
             tool: tool.clone(),
@@ -332,10 +333,22 @@ impl Runtime {
     ) -> Instance {
         let limits = &surroundings.sandbox.limits;
         let computes = component.computes(surroundings.tool);
-        if let Some(mut spare) = component.spares.take(surroundings.sandbox).await {
+        let mut beginning = self.begin(&computes).await;
+        let spare = match component.spares.take(surroundings.sandbox) {
+            Some(Taken::There(spare)) => Some(spare),
+            Some(Taken::OnItsWay(spare)) => {
+                // However long it is on its way, this keeps no others from beginning.
+                drop(beginning);
+                let spare = spare.await.ok();
+                beginning = self.begin(&computes).await;
+                spare
+            }
+            None => None,
+        };
+        if let Some(mut spare) = spare {
             let state = CallState::taking_over(spare.store.data(), surroundings);
             *spare.store.data_mut() = state;
-            let turns = self.limit(&mut spare.store, &computes, limits);
+            let turns = self.limit(&mut spare.store, &computes, beginning, limits);
             return Instance {
                 store: spare.store,
                 plugin: Some(spare.plugin),
@@ -343,7 +356,8 @@ impl Runtime {
                 _places: (place, Some(spare.place)),
             };
         }
-        let (store, turns) = self.store(CallState::new(surroundings), &computes, limits);
+        let state = CallState::new(surroundings);
+        let (store, turns) = self.store(state, &computes, beginning, limits);
         Instance {
             store,
             plugin: None,
@@ -352,16 +366,25 @@ impl Runtime {
         }
     }
 
+    /// Waits until one more guest may begin, of a tool whose last call computed for long, or did not.
+    pub(crate) async fn begin(&self, computes: &AtomicBool) -> Beginning {
+        self.engine
+            .clock
+            .begin(computes.load(Ordering::Relaxed))
+            .await
+    }
+
     /// A store for one call.
     pub(crate) fn store(
         &self,
         state: CallState,
         computes: &Arc<AtomicBool>,
+        beginning: Beginning,
         limits: &Limits,
     ) -> (Store<CallState>, Arc<Turns>) {
         let mut store = Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
-        let turns = self.limit(&mut store, computes, limits);
+        let turns = self.limit(&mut store, computes, beginning, limits);
         (store, turns)
     }
 
@@ -370,6 +393,7 @@ impl Runtime {
         &self,
         store: &mut Store<CallState>,
         computes: &Arc<AtomicBool>,
+        beginning: Beginning,
         limits: &Limits,
     ) -> Arc<Turns> {
         // What the guest may hand over in one go; an answer just above the limit still gets the clearer message.
@@ -378,7 +402,7 @@ impl Runtime {
                 .unwrap_or(usize::MAX)
                 .saturating_add(1 << 20),
         );
-        self.engine.clock.preempt(store, computes)
+        self.engine.clock.preempt(store, computes, beginning)
     }
 }
 
@@ -421,7 +445,9 @@ pub(crate) async fn discover(
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let place = runtime.place().await;
     let running = runtime.engine.clock.run();
-    let (mut store, turns) = runtime.store(state, &unknown(), &Limits::DISCOVERY);
+    let computes = unknown();
+    let beginning = runtime.begin(&computes).await;
+    let (mut store, turns) = runtime.store(state, &computes, beginning, &Limits::DISCOVERY);
     let pre = pre.clone();
     let guest = Box::pin(async move {
         let _held = (place, running);

@@ -23,8 +23,8 @@ const EPOCH: Duration = Duration::from_millis(1);
 /// A guest yields for the first time after one whole epoch: most calls are over then, and a tool whose calls are is not
 /// taken for one that computes.
 const FIRST: u64 = 2;
-/// Who had less of a core than this since it was let on did not compute until its epoch was over: others had the core.
-const COMPUTED: Duration = Duration::from_micros(500);
+/// Who has had less of a core than this, from the end of its first epoch on, does not compute for long: others had the core.
+const COMPUTED: Duration = Duration::from_millis(1);
 /// How long guests that have yet to begin wait for one that has begun and computes, or waits for a turn to.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// How many epochs pass without a guest before the clock stops.
@@ -42,8 +42,8 @@ struct Shared {
     guests: AtomicUsize,
     /// One permit for each guest that may compute for long at the same time.
     turns: Arc<Semaphore>,
-    /// One permit for each guest that has begun a moment ago, and has not waited for the host since. Those of tools that compute
-    /// for long have permits of their own, so that they keep no others from beginning.
+    /// One permit for each guest that has begun a moment ago, has not waited for the host since, and whose instance is there.
+    /// Those of tools that compute for long have permits of their own, so that they keep no others from beginning.
     beginnings: [Arc<Semaphore>; 2],
 }
 
@@ -74,14 +74,22 @@ impl Clock {
         Running(Arc::clone(&self.shared))
     }
 
+    /// Waits until one more guest may begin. `computes` is whether it is taken for one that does so for long.
+    pub(crate) async fn begin(&self, computes: bool) -> Beginning {
+        let beginnings = Arc::clone(&self.shared.beginnings[usize::from(computes)]);
+        let permit = beginnings.acquire_owned().await.ok();
+        permit.map(|permit| (permit, Instant::now()))
+    }
+
     /// Has the guest of a store, which begins now, yield at the end of every epoch. `computes` is whether the guest
     /// before, in a call of the same tool, did so for long.
     pub(crate) fn preempt(
         &self,
         store: &mut Store<CallState>,
         computes: &Arc<AtomicBool>,
+        beginning: Beginning,
     ) -> Arc<Turns> {
-        let turns = self.turns(computes);
+        let turns = self.turns(computes, beginning);
         let yielding = Arc::clone(&turns);
         store.epoch_deadline_callback(move |_| {
             let turns = Arc::clone(&yielding);
@@ -92,17 +100,17 @@ impl Clock {
         turns
     }
 
-    fn turns(&self, computes: &Arc<AtomicBool>) -> Arc<Turns> {
+    fn turns(&self, computes: &Arc<AtomicBool>, beginning: Beginning) -> Arc<Turns> {
         Arc::new(Turns {
             permits: Arc::clone(&self.shared.turns),
-            beginnings: self.shared.beginnings.clone(),
             computes: Arc::clone(computes),
             patience: PATIENCE,
             stand: Mutex::new(Stand {
-                beginning: None,
+                beginning,
                 turn: None,
                 wants_on: false,
                 on_since: None,
+                had: Duration::ZERO,
                 took_turns: false,
             }),
         })
@@ -115,24 +123,28 @@ pub(crate) fn unknown() -> Arc<AtomicBool> {
     Arc::new(AtomicBool::new(true))
 }
 
+/// Held from before the guest has an instance until it waits for the host or the instance is gone, or for a moment if it does
+/// neither, and since when.
+pub(crate) type Beginning = Option<(OwnedSemaphorePermit, Instant)>;
+
 /// The turns of one guest.
 pub(crate) struct Turns {
     permits: Arc<Semaphore>,
-    beginnings: [Arc<Semaphore>; 2],
     computes: Arc<AtomicBool>,
     patience: Duration,
     stand: Mutex<Stand>,
 }
 
 struct Stand {
-    /// Held from the guest's first instruction until it waits for the host, or for a moment if it does not, and since when.
-    beginning: Option<(OwnedSemaphorePermit, Instant)>,
+    beginning: Beginning,
     /// Held while the guest computes by it.
     turn: Option<OwnedSemaphorePermit>,
     /// The guest would compute if it were let on.
     wants_on: bool,
     /// How much of a core its thread had had, all in all, when the guest was let on; until it stops.
     on_since: Option<Duration>,
+    /// How much of a core the guest itself has had since it waited for the host, when it was asked to let others go first.
+    had: Duration,
     took_turns: bool,
 }
 
@@ -155,11 +167,7 @@ impl Turns {
     /// waits for the host.
     pub(crate) async fn keep<T>(&self, guest: impl Future<Output = T>) -> T {
         let guest = async {
-            let computes = self.computes();
-            let beginnings = Arc::clone(&self.beginnings[usize::from(computes)]);
-            let beginning = beginnings.acquire_owned().await;
-            self.stand().beginning = beginning.ok().map(|permit| (permit, Instant::now()));
-            if computes {
+            if self.computes() {
                 self.take_turn().await;
             }
             guest.await
@@ -170,8 +178,11 @@ impl Turns {
             let mut stand = self.stand();
             stand.turn = None;
             stand.on_since = None;
-            let ended_or_waits = polled.is_ready() || !stand.wants_on;
-            let is_over = |since: Instant| ended_or_waits || since.elapsed() >= self.patience;
+            let waits = polled.is_pending() && !stand.wants_on;
+            if waits {
+                stand.had = Duration::ZERO;
+            }
+            let is_over = |since: Instant| waits || since.elapsed() >= self.patience;
             stand.beginning.take_if(|(_, since)| is_over(*since));
             polled
         });
@@ -182,13 +193,15 @@ impl Turns {
         ended
     }
 
-    /// Lets everybody go first who is ready, and then, if the guest has computed since it was let on, waits for a turn.
+    /// Lets everybody go first who is ready, and then, if the guest has computed for long, waits for a turn.
     async fn next_turn(&self) {
         let has_computed = {
             let mut stand = self.stand();
             stand.wants_on = true;
-            let since = stand.on_since;
-            since.is_some_and(|since| thread_time().saturating_sub(since) >= COMPUTED)
+            if let Some(since) = stand.on_since {
+                stand.had += thread_time().saturating_sub(since);
+            }
+            stand.had >= COMPUTED
         };
         tokio::task::yield_now().await;
         if has_computed {
@@ -271,9 +284,10 @@ mod tests {
 
     use super::*;
 
-    /// The turns of a guest of a tool that did not compute for long before. Others wait so long until they begin.
-    fn a_guest(clock: &Clock, patience: Duration) -> Arc<Turns> {
-        let mut turns = clock.turns(&Arc::default());
+    /// The turns of a guest that has begun, of a tool that did not compute for long before. Others wait so long until they begin.
+    async fn a_guest(clock: &Clock, patience: Duration) -> Arc<Turns> {
+        let beginning = clock.begin(false).await;
+        let mut turns = clock.turns(&Arc::default(), beginning);
         Arc::get_mut(&mut turns).unwrap().patience = patience;
         turns
     }
@@ -289,18 +303,31 @@ mod tests {
     #[tokio::test]
     async fn guests_that_wait_for_the_host_keep_none_from_beginning() {
         let clock = Clock::start(&Engine::default(), 1).unwrap();
-        let turns: Vec<_> = (0..10)
-            .map(|_| a_guest(&clock, Duration::from_hours(1)))
-            .collect();
-        let mut guests: Vec<_> = turns
-            .iter()
-            .map(|turns| Box::pin(turns.keep(pending::<()>())))
-            .collect();
-        for guest in &mut guests {
-            assert!(poll!(guest).is_pending());
+        let mut guests = Vec::new();
+        for _ in 0..10 {
+            let turns = a_guest(&clock, Duration::from_hours(1)).await;
+            let mut guest = Box::pin(async move { turns.keep(pending::<()>()).await });
+            assert!(poll!(&mut guest).is_pending());
+            guests.push(guest);
         }
-        let late = a_guest(&clock, Duration::from_hours(1));
-        assert!(poll!(pin!(late.keep(async {}))).is_ready());
+        assert!(poll!(pin!(clock.begin(false))).is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_guest_keeps_others_from_beginning_until_its_instance_is_gone() {
+        let clock = Clock::start(&Engine::default(), 1).unwrap();
+        let an_hour = Duration::from_hours(1);
+        let first = [
+            a_guest(&clock, an_hour).await,
+            a_guest(&clock, an_hour).await,
+        ];
+        for turns in &first {
+            turns.keep(async {}).await;
+        }
+        let mut late = pin!(clock.begin(false));
+        assert!(poll!(late.as_mut()).is_pending());
+        drop(first);
+        assert!(poll!(late).is_ready());
     }
 
     /// Whether a guest begins while two compute on a machine with one core, of which one has a turn at most.
@@ -308,7 +335,10 @@ mod tests {
         let clock = Clock::start(&Engine::default(), 1).unwrap();
         let turn = Arc::clone(&clock.shared.turns).acquire_owned();
         let turn = turn.await.unwrap();
-        let turns = [a_guest(&clock, patience), a_guest(&clock, patience)];
+        let turns = [
+            a_guest(&clock, patience).await,
+            a_guest(&clock, patience).await,
+        ];
         let mut guests = turns
             .each_ref()
             .map(|turns| Box::pin(turns.keep(compute(turns))));
@@ -318,8 +348,7 @@ mod tests {
                 assert!(poll!(guest).is_pending());
             }
         }
-        let late = a_guest(&clock, patience);
-        let begins = poll!(pin!(late.keep(async {}))).is_ready();
+        let begins = poll!(pin!(clock.begin(false))).is_ready();
         drop(turn);
         for guest in guests {
             guest.await;
@@ -338,7 +367,7 @@ mod tests {
     async fn a_guest_whose_core_others_had_needs_no_turn() {
         let clock = Clock::start(&Engine::default(), 1).unwrap();
         let _turn = Arc::clone(&clock.shared.turns).acquire_owned().await;
-        let turns = a_guest(&clock, PATIENCE);
+        let turns = a_guest(&clock, PATIENCE).await;
         let sleep = || std::thread::sleep(COMPUTED * 2);
         let guest = turns.keep(async {
             for _ in 0..3 {

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::background::cores;
 use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::spares::SPARES;
@@ -91,7 +92,7 @@ impl Engine {
         }
         .map_err(failed)?;
         let linker = crate::state::linker(&wasmtime).map_err(failed)?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = cores();
         let clock = Clock::start(&wasmtime, cores)
             .map_err(|error| RuntimeError::Engine(format!("no thread for its clock: {error}")))?;
         let calls = calls as usize;

@@ -18,6 +18,7 @@ mod engine;
 mod files;
 mod folders;
 mod guest_log;
+mod large;
 mod leak;
 mod limits;
 mod loaded;
@@ -30,7 +31,7 @@ mod spares;
 mod state;
 mod tool;
 
-pub use background::{in_background, stop_guests};
+pub use background::{cores, in_background};
 pub use call::{CallContext, CallError, HostVisit, Invocation, Report, Sandbox};
 pub use code_cache::{CacheEntry, CacheError, CacheVerdict, CodeCache};
 pub use component::{COMPONENT_BYTES, Interface, InvalidComponent, WORLD_IMPORTS, inspect};

@@ -14,6 +14,7 @@ use crate::bindings::{Plugin, PluginPre};
 use crate::call::discover;
 use crate::clock::unknown;
 use crate::component::{InvalidComponent, inspect};
+use crate::large::Large;
 use crate::leak::LeakWatch;
 use crate::spares::Spares;
 use crate::state::{CallState, Surroundings};
@@ -163,18 +164,18 @@ impl Runtime {
         let start = Instant::now();
         let engine = self.engine.wasmtime().clone();
         let (component, code) = in_background(move || {
-            let bytes = read()?;
+            let bytes = Large::from(read()?);
             if ComponentHash::of(&bytes) != hash {
                 return Err(LoadError::Changed);
             }
             inspect(&bytes)?;
             let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
-            let merged = merge::merged(&bytes);
+            let merged = merge::merged(&bytes).map(Large::from);
             let bytes = merged.as_deref().unwrap_or(&bytes);
             let component = compile(|| Component::new(&engine, bytes)).map_err(failed)?;
             let code = component.serialize().map_err(failed)?;
             drop(permit);
-            Ok((component, code))
+            Ok((component, Large::from(code)))
         })
         .await?;
         let pre = self.link(&component)?;
@@ -234,7 +235,7 @@ impl Runtime {
     }
 
     /// A cache that cannot be written costs time, not the call.
-    async fn keep(&self, hash: ComponentHash, code: Vec<u8>, tools: &[ToolDefinition]) {
+    async fn keep(&self, hash: ComponentHash, code: Large, tools: &[ToolDefinition]) {
         let (cache, tools) = (self.cache.clone(), tools.to_vec());
         if let Err(error) = in_background(move || cache.store(&hash, &code, &tools)).await {
             tracing::warn!(

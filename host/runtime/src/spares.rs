@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use wasmtime::Store;
 use wasmtime_wasi::WasiCtxBuilder;
 
@@ -43,6 +44,12 @@ pub(crate) struct Spare {
     pub(crate) plugin: Plugin,
     /// The place that it takes in the engine.
     pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// An instance that a call has taken.
+pub(crate) enum Taken {
+    There(Spare),
+    OnItsWay(oneshot::Receiver<Spare>),
 }
 
 /// The spares of one component.
@@ -100,17 +107,19 @@ impl Spares {
     }
 
     /// The instance that waited longest, or that comes first. `None` if there is none for this sandbox.
-    pub(crate) async fn take(&self, sandbox: &Sandbox) -> Option<Spare> {
-        let first = {
-            let mut waiting = self.lock();
-            waiting.calls += 1;
-            waiting.last = Some(Instant::now());
-            if waiting.sandbox.as_ref() != Some(sandbox) {
-                waiting.spares.clear();
-            }
-            waiting.spares.pop_front()?
-        };
-        first.await.ok()
+    pub(crate) fn take(&self, sandbox: &Sandbox) -> Option<Taken> {
+        let mut waiting = self.lock();
+        waiting.calls += 1;
+        waiting.last = Some(Instant::now());
+        if waiting.sandbox.as_ref() != Some(sandbox) {
+            waiting.spares.clear();
+        }
+        let mut first = waiting.spares.pop_front()?;
+        match first.try_recv() {
+            Ok(spare) => Some(Taken::There(spare)),
+            Err(TryRecvError::Empty) => Some(Taken::OnItsWay(first)),
+            Err(TryRecvError::Closed) => None,
+        }
     }
 
     fn is_worthwhile(&self) -> bool {
@@ -215,7 +224,8 @@ impl Runtime {
                 .egress
                 .for_call(None, &nobody, &sandbox, Arc::clone(&visits)),
         });
-        let (mut store, turns) = self.store(state, &unknown(), &sandbox.limits);
+        // It waits for no guest that has begun: one of those may wait for it.
+        let (mut store, turns) = self.store(state, &unknown(), None, &sandbox.limits);
         let _running = self.engine.clock.run();
         let start = Instant::now();
         let made = tokio::time::timeout(

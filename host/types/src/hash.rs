@@ -1,7 +1,7 @@
 //! The identity of a component: the hash of its bytes.
 
-use std::fmt;
 use std::str::FromStr;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,13 @@ impl ComponentHash {
     /// The hash of a component's bytes.
     pub fn of(component: &[u8]) -> Self {
         Self(*blake3::hash(component).as_bytes())
+    }
+
+    /// The hash of what a component's file holds, of which no more than a piece is in memory at a time. Fails as reading it does.
+    pub fn of_file(component: impl io::Read) -> io::Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(component)?;
+        Ok(Self(*hasher.finalize().as_bytes()))
     }
 
     /// The 32 bytes.

@@ -8,10 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use holster_core::types::ToolName;
 use holster_core::{Call, Config, Host, Outcome};
+use holster_tests::figures::{forget_peak, peak_mib};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::sampling::peak_mib;
 
 const CALLS: [u32; 4] = [1, 100, 1_000, 10_000];
 /// A guest waits for so long, in which all others get there.
@@ -60,7 +59,7 @@ pub(crate) fn print_peak(calls: u32) -> Result<()> {
         let host = Arc::new(Host::open(config).await?);
         host.settled().await;
         call(&host, Duration::ZERO).await?;
-        std::fs::write("/proc/self/clear_refs", "5").context("the kernel keeps the old peak")?;
+        forget_peak()?;
         let ended = Arc::new(AtomicU32::new(0));
         let tasks: Vec<_> = (0..calls)
             .map(|_| {

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use holster_tests::figures::peak_mib;
 use tempfile::TempDir;
 
-use crate::sampling::{median, peak_mib};
+use crate::sampling::median;
 use crate::sides::Guest;
 
 const KNOWN: usize = 1_000;

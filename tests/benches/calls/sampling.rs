@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use holster_tests::figures::{forget_peak, peak_mib};
 
 use crate::sides::{Guest, Kind, Side};
 
@@ -155,7 +156,7 @@ fn peak(kind: Kind, guest: Guest) -> Result<f64> {
 pub(crate) fn print_peak(kind: Kind, guest: Guest) -> Result<()> {
     let tokio = crate::tokio()?;
     let side = Arc::new(tokio.block_on(Side::open(kind, guest))?);
-    std::fs::write("/proc/self/clear_refs", "5").context("the kernel keeps the old peak")?;
+    forget_peak()?;
     tokio.block_on(async {
         let tasks = [(); TASKS].map(|()| tokio::spawn(call_for_a_second(Arc::clone(&side))));
         for task in tasks {
@@ -164,13 +165,4 @@ pub(crate) fn print_peak(kind: Kind, guest: Guest) -> Result<()> {
     });
     println!("{}", peak_mib("self")?);
     Ok(())
-}
-
-/// The peak of a process that runs, in MiB. Linux only.
-pub(crate) fn peak_mib(process: &str) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kib: f64 = kib.context("the kernel does not tell the peak")?.parse()?;
-    Ok(kib / 1024.0)
 }

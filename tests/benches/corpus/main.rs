@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use holster_tests::corpus::{Arena, Case, Happened, Neighbour, Work, cases};
+use holster_tests::figures::{forget_peak, peak_mib};
 use tokio::runtime::Runtime;
 
 /// How long the neighbours are watched before the siege.
@@ -27,6 +28,8 @@ struct Measured {
     happened: Happened,
     /// Of each neighbour.
     p99: [Duration; 2],
+    /// The most memory that this process had meanwhile, in MiB.
+    peak: f64,
 }
 
 fn main() -> Result<()> {
@@ -75,13 +78,16 @@ async fn measure(calls: &Runtime, only: &str) -> Result<String> {
     let mut measured = Vec::new();
     let cases = cases().into_iter().map(Arc::new);
     for case in cases.filter(|case| case.name.contains(only)) {
+        forget_peak()?;
         let happened = arena.besiege(&case, SIEGE).await;
         let p99 = p99s(&neighbours)?;
-        eprintln!("{}: {p99:?}: {happened}", case.name);
+        let peak = peak_mib("self")?;
+        eprintln!("{}: {p99:?}, {peak:.0} MiB: {happened}", case.name);
         measured.push(Measured {
             case,
             happened,
             p99,
+            peak,
         });
     }
     table::text(quiet, &measured)

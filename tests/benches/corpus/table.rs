@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::Result;
+use holster_core::Limits;
 use holster_tests::corpus::API_TIME;
 use holster_tests::figures::{machine, time, verdict};
 
@@ -28,12 +29,14 @@ second: a call may take half a second here. Whoever called a tool, hostile or no
   account; eight such calls at a time. Quiet, its p99 is {asks}. It must stay within {bar} times that.
 - **computes**: the tool `report` computes for some microseconds; one call at a time. Quiet, its p99 is {computes}. No bar is set for it:
   a call takes less than the system lets one thread go on before another one gets a core.
+- **memory** is the most that the process had meanwhile: of the host, the neighbours, the benchmark and its files, and of the case,
+  which may use {memory} for each call.
 
 ";
 
 const COLUMNS: &str = "\
-| component | what it tries | what must come of it | what came of it | computes, p99 | asks, p99 | ÷ quiet | |
-|---|---|---|---|---:|---:|---:|---|
+| component | what it tries | what must come of it | what came of it | computes, p99 | asks, p99 | ÷ quiet | | memory |
+|---|---|---|---|---:|---:|---:|---|---:|
 ";
 
 /// All of the page.
@@ -42,6 +45,10 @@ pub(crate) fn text(quiet: [Duration; 2], measured: &[Measured]) -> Result<String
         .replace("{api}", &time(API_TIME))
         .replace("{computes}", &time(quiet[0]))
         .replace("{asks}", &time(quiet[1]))
+        .replace(
+            "{memory}",
+            &format!("{} MiB", Limits::default().memory_bytes >> 20),
+        )
         .replace("{bar}", &BAR.to_string());
     let ratio = |of: &Measured| of.p99[1].as_secs_f64() / quiet[1].as_secs_f64();
     let came = measured
@@ -62,11 +69,12 @@ pub(crate) fn text(quiet: [Duration; 2], measured: &[Measured]) -> Result<String
             case,
             happened,
             p99,
+            peak,
         } = of;
         let met = case.must.is_met_by(happened);
         writeln!(
             text,
-            "| `{}` | {} | {} | {} {} | {} | {} | {:.2} | {} |",
+            "| `{}` | {} | {} | {} {} | {} | {} | {:.2} | {} | {peak:.0} MiB |",
             case.name,
             case.tries,
             case.must,

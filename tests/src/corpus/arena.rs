@@ -127,8 +127,7 @@ impl Arena {
         let (fixture, case) = (Arc::clone(&self.fixture), Arc::clone(case));
         in_background(move || {
             for copy in 0..AT_ONCE {
-                let bytes = case.bytes_of(&format!("{round} {copy}"));
-                fixture.plug_in_bytes(&bytes, &case.file(copy));
+                case.plug_into(&fixture, copy, &format!("{round} {copy}"));
             }
         })
         .await;

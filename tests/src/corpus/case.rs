@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::guest::{self, Tool};
-use crate::with_note;
+use crate::{Fixture, section_of};
 
 /// One hostile file.
 pub struct Case {
@@ -97,12 +97,14 @@ impl Case {
         }
     }
 
-    /// Other bytes for each note, so that nothing of the component is known. An empty file stays one.
-    pub(super) fn bytes_of(&self, note: &str) -> Vec<u8> {
-        if self.bytes.is_empty() {
-            return Vec::new();
-        }
-        with_note(&self.bytes, note)
+    /// Puts a copy into the plugin directory. Each note makes other bytes of it, of which nothing is known. An empty file stays one.
+    pub(super) fn plug_into(&self, fixture: &Fixture, copy: usize, note: &str) {
+        let note = if self.bytes.is_empty() {
+            Vec::new()
+        } else {
+            section_of(note)
+        };
+        fixture.plug_in_pieces(&[&self.bytes, &note], &self.file(copy));
     }
 
     /// The file of that component in a plugin directory.

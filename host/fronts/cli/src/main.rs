@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use holster_core::types::SPANS;
-use holster_core::{Config, guest_threads, stop_guests};
+use holster_core::{Config, guest_threads};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -121,9 +121,8 @@ fn main() -> ExitCode {
     if let Some(traces) = traces {
         traces.end();
     }
-    // A guest that is still running must not hold up the end of the command.
-    stop_guests();
-    runtime.shutdown_background();
+    // It ends with the process. A guest that still computes must not hold that up, and until then needs the clocks of here.
+    std::mem::forget(runtime);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => exit.report(),

@@ -27,6 +27,9 @@ const CODE: &str = "code";
 const MANIFEST: &str = "manifest";
 /// So many bytes of code are checked at once, on all cores; what is less is not worth their threads.
 const PIECE: usize = 1 << 20;
+/// So many bytes are written at once. Linux keeps what is written at once in a page as large, and has all of that in the memory of
+/// whoever uses a byte of it; of compiled code, a call uses a little here and there.
+const WRITTEN: usize = 64 << 10;
 /// The use of an entry is noted at most so often.
 const TOUCH: Duration = Duration::from_mins(1);
 
@@ -262,6 +265,8 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .write(true)
         .mode(0o600)
         .open(path)?;
-    file.write_all(bytes)?;
+    for piece in bytes.chunks(WRITTEN) {
+        file.write_all(piece)?;
+    }
     file.sync_all()
 }

@@ -95,7 +95,7 @@ impl Files {
         {
             return Ok(*hash);
         }
-        let hash = ComponentHash::of(&fs::read(file)?);
+        let hash = ComponentHash::of_file(File::open(file)?)?;
         if identity.is_settled() {
             let mut memory = self.lock();
             memory.known.insert(file.to_owned(), (identity, hash));
