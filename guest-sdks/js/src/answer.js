@@ -24,7 +24,8 @@ export function content(shape, result) {
 }
 
 /**
- * What has no value is left out, as schemas of all languages say of what is optional.
+ * What has no value is left out, as schemas of all languages say of what is optional. To look for it at each place takes
+ * an engine as long as all else, and most results have none.
  *
  * @param {object} value
  * @returns {Content[]}
@@ -32,7 +33,8 @@ export function content(shape, result) {
 function structured(value) {
   const leaveOut = (/** @type {string} */ _, /** @type {any} */ inner) =>
     isObject(inner) ? Object.fromEntries(Object.entries(inner).filter(([, member]) => member !== null)) : inner;
-  return [{ tag: 'structured', val: JSON.stringify(value, leaveOut) }];
+  const text = JSON.stringify(value);
+  return [{ tag: 'structured', val: text?.includes('null') ? JSON.stringify(value, leaveOut) : text }];
 }
 
 /** @param {any} value */

@@ -2,7 +2,7 @@
 
 import { content, refusal } from './answer.js';
 import { InvalidArguments } from './errors.js';
-import { complete } from './schema.js';
+import { completer } from './schema.js';
 import * as session from './session.js';
 
 /** @typedef {import('./tool.js').Tool} Tool */
@@ -17,6 +17,7 @@ import * as session from './session.js';
 export function exportTools(declared) {
   const tools = byName(Array.isArray(declared) ? declared : [declared]);
   const definitions = [...tools.values()].map((tool) => tool.definition);
+  const readers = new Map([...tools].map(([name, { input }]) => [name, reader(input)]));
 
   return {
     listTools: () => definitions,
@@ -30,8 +31,9 @@ export function exportTools(declared) {
     call(name, args, context) {
       try {
         const tool = tools.get(name);
-        if (!tool) throw new InvalidArguments(`there is no tool \`${name}\` in this component`);
-        const result = tool.run(parsed(tool.input, args), contextOf(context));
+        const read = readers.get(name);
+        if (!tool || !read) throw new InvalidArguments(`there is no tool \`${name}\` in this component`);
+        const result = tool.run(read(args), contextOf(context));
         return isPromise(result) ? later(tool.shape, result) : { content: content(tool.shape, result) };
       } catch (error) {
         throw refusal(error);
@@ -70,13 +72,34 @@ function byName(tools) {
 }
 
 /**
- * The host has checked the arguments against the schema. What is told apart here is what would otherwise surprise the
- * tool if a host did not.
+ * What reads the arguments of a tool. The host has checked them against the schema. What is told apart here is what would
+ * otherwise surprise the tool if a host did not.
  *
  * @param {import('./schema.js').Schema} input
- * @param {string} args
+ * @returns {(args: string) => any}
  */
-function parsed(input, args) {
+function reader(input) {
+  const complete = completer(input);
+  const required = input.required ?? [];
+  const isClosed = !input.additionalProperties && !input.patternProperties;
+  const known = new Set(Object.keys(input.properties ?? {}));
+  return (args) => {
+    const value = parsed(args);
+    const completed = complete ? complete(value) : value;
+    for (const name of required) {
+      if (completed[name] === undefined) throw new InvalidArguments(`\`${name}\` is missing`);
+    }
+    if (isClosed) {
+      for (const name of Object.keys(value)) {
+        if (!known.has(name)) throw new InvalidArguments(`there is no parameter \`${name}\``);
+      }
+    }
+    return completed;
+  };
+}
+
+/** @param {string} args */
+function parsed(args) {
   let value;
   try {
     value = JSON.parse(args);
@@ -87,14 +110,7 @@ function parsed(input, args) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new InvalidArguments('the arguments are not a JSON object');
   }
-  const completed = complete(input, value);
-  for (const name of input.required ?? []) {
-    if (completed[name] === undefined) throw new InvalidArguments(`\`${name}\` is missing`);
-  }
-  const isClosed = !input.additionalProperties && !input.patternProperties;
-  const unknown = Object.keys(value).find((name) => isClosed && !Object.hasOwn(input.properties ?? {}, name));
-  if (unknown !== undefined) throw new InvalidArguments(`there is no parameter \`${unknown}\``);
-  return completed;
+  return value;
 }
 
 /** @param {CallContext} context @returns {import('./tool.js').Context} */

@@ -157,24 +157,38 @@ function without(schema, keys) {
 }
 
 /**
- * A value with the defaults of the author's schema in it. A member that may be null, and that agents therefore leave
- * out, is null again.
+ * What makes of a value one with the defaults of the author's schema in it. A member that may be null, and that agents
+ * therefore leave out, is null again. What the schema asks for is found once, since to look for it at each call takes an
+ * engine longer than the rest. `undefined` where there is nothing to do to any value.
  *
  * @param {any} schema
- * @param {any} value
- * @returns {any}
+ * @returns {((value: any) => any) | undefined}
  */
+export function completer(schema) {
+  if (!schema?.items && !schema?.properties) return undefined;
+  const completeItem = completer(schema.items);
+  const members = Object.entries(schema.properties ?? {}).map(([name, property]) => ({
+    name,
+    complete: completer(property),
+    otherwise: property.default ?? (schema.required?.includes(name) && allowsNull(property) ? null : undefined),
+  }));
+  return (value) => {
+    if (Array.isArray(value)) return completeItem ? value.map(completeItem) : value.slice();
+    if (typeof value !== 'object' || value === null || !schema.properties) return value;
+    const result = { ...value };
+    for (const { name, complete, otherwise } of members) {
+      const given = result[name] ?? otherwise;
+      if (given === undefined) delete result[name];
+      else result[name] = complete ? complete(given) : given;
+    }
+    return result;
+  };
+}
+
+/** @param {any} schema @param {any} value @returns {any} */
 export function complete(schema, value) {
-  if (Array.isArray(value) && schema?.items) return value.map((item) => complete(schema.items, item));
-  if (typeof value !== 'object' || value === null || !schema?.properties) return value;
-  const result = { ...value };
-  for (const [name, property] of Object.entries(schema.properties)) {
-    const given = result[name] ?? property.default;
-    if (given !== undefined) result[name] = complete(property, given);
-    else if (schema.required?.includes(name) && allowsNull(property)) result[name] = null;
-    else delete result[name];
-  }
-  return result;
+  const completed = completer(schema);
+  return completed ? completed(value) : value;
 }
 
 /** @param {any} schema @returns {boolean} */

@@ -40,6 +40,10 @@ test('nothing becomes no content', async () => {
   assert.deepEqual(await answer(() => {}), { content: [] });
 });
 
+test('a text that says null is no null', async () => {
+  assert.deepEqual(await answer(() => ({ a: 'null', b: { c: 'null' } })), structured({ a: 'null', b: { c: 'null' } }));
+});
+
 test('an object becomes structured content, without what is null or undefined', async () => {
   const output = Type.Object({ a: Type.Number(), b: Type.Optional(Type.Number()), c: Type.Array(Type.Any()) });
   const result = await answer(() => ({ a: 1, b: null, c: [{ d: null, e: 1 }, null], f: undefined }), { output });

@@ -81,6 +81,12 @@ impl Clock {
         permit.map(|permit| (permit, Instant::now()))
     }
 
+    /// Has one more guest begin if it need not wait for that.
+    pub(crate) fn begin_at_once(&self) -> Beginning {
+        let permit = Arc::clone(&self.shared.beginnings[0]).try_acquire_owned();
+        permit.ok().map(|permit| (permit, Instant::now()))
+    }
+
     /// Has the guest of a store, which begins now, yield at the end of every epoch. `computes` is whether the guest
     /// before, in a call of the same tool, did so for long.
     pub(crate) fn preempt(
@@ -193,6 +199,11 @@ impl Turns {
         ended
     }
 
+    /// For a guest that is made in advance, and that now waits for a call.
+    pub(crate) fn let_others_begin(&self) {
+        self.stand().beginning = None;
+    }
+
     /// Lets everybody go first who is ready, and then, if the guest has computed for long, waits for a turn.
     async fn next_turn(&self) {
         let has_computed = {
@@ -224,7 +235,7 @@ impl Turns {
         let turn = if let Ok(turn) = soon {
             turn
         } else {
-            self.stand().beginning = None;
+            self.let_others_begin();
             turn.await
         };
         self.stand().let_on(turn.ok());

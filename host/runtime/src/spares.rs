@@ -19,7 +19,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use crate::Runtime;
 use crate::bindings::Plugin;
 use crate::call::{Instance, Sandbox};
-use crate::clock::unknown;
+use crate::clock::{Beginning, unknown};
 use crate::egress::Visits;
 use crate::leak::LeakWatch;
 use crate::limits::Limits;
@@ -44,6 +44,13 @@ pub(crate) struct Spare {
     pub(crate) plugin: Plugin,
     /// The place that it takes in the engine.
     pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// What it takes to make one.
+struct Promise {
+    place: OwnedSemaphorePermit,
+    beginning: Beginning,
+    promised: oneshot::Sender<Spare>,
 }
 
 /// An instance that a call has taken.
@@ -161,8 +168,13 @@ impl Runtime {
         if !sandbox.environment.is_empty() || !sandbox.folders.is_empty() {
             return;
         }
-        while let Some((place, promised)) = self.promise(component, sandbox) {
-            let made = self.make(component, sandbox, place).await;
+        while let Some(Promise {
+            place,
+            beginning,
+            promised,
+        }) = self.promise(component, sandbox)
+        {
+            let made = self.make(component, sandbox, place, beginning).await;
             let Some(spare) = made else {
                 component.spares.unfit.store(true, Ordering::Relaxed);
                 return;
@@ -172,12 +184,8 @@ impl Runtime {
         }
     }
 
-    /// A place for one more, if one is wanted and there is a place.
-    fn promise(
-        &self,
-        component: &Arc<LoadedComponent>,
-        sandbox: &Sandbox,
-    ) -> Option<(OwnedSemaphorePermit, oneshot::Sender<Spare>)> {
+    /// One more, if one is wanted, there is a place for it, and no call waits until it may begin.
+    fn promise(&self, component: &Arc<LoadedComponent>, sandbox: &Sandbox) -> Option<Promise> {
         let mut waiting = component.spares.lock();
         if waiting.sandbox.as_ref() != Some(sandbox) {
             waiting.spares.clear();
@@ -189,12 +197,17 @@ impl Runtime {
         }
         let place = Arc::clone(&self.engine.spare_slots);
         let place = place.try_acquire_owned().ok()?;
+        let beginning = Some(self.engine.clock.begin_at_once()?);
         let (promised, spare) = oneshot::channel();
         waiting.spares.push_back(spare);
         if !mem::replace(&mut waiting.watched, true) {
             tokio::spawn(give_up_when_idle(Arc::downgrade(component)));
         }
-        Some((place, promised))
+        Some(Promise {
+            place,
+            beginning,
+            promised,
+        })
     }
 
     /// `None` if it cannot be made without a call.
@@ -203,6 +216,7 @@ impl Runtime {
         component: &LoadedComponent,
         sandbox: &Sandbox,
         place: OwnedSemaphorePermit,
+        beginning: Beginning,
     ) -> Option<Spare> {
         // It sends nothing: no call would answer for that.
         let sandbox = Sandbox {
@@ -224,8 +238,7 @@ impl Runtime {
                 .egress
                 .for_call(None, &nobody, &sandbox, Arc::clone(&visits)),
         });
-        // It waits for no guest that has begun: one of those may wait for it.
-        let (mut store, turns) = self.store(state, &unknown(), None, &sandbox.limits);
+        let (mut store, turns) = self.store(state, &unknown(), beginning, &sandbox.limits);
         let _running = self.engine.clock.run();
         let start = Instant::now();
         let made = tokio::time::timeout(
@@ -233,6 +246,7 @@ impl Runtime {
             turns.keep(component.pre.instantiate_async(&mut store)),
         );
         let plugin = made.await.ok()?.ok()?;
+        turns.let_others_begin();
         component.spares.made_in(start.elapsed());
         let is_fit = store.data().is_untouched() && visits.take().is_empty();
         is_fit.then_some(Spare {
