@@ -24,8 +24,8 @@ export function content(shape, result) {
 }
 
 /**
- * What has no value is left out, as schemas of all languages say of what is optional. To look for it at each place takes
- * an engine as long as all else, and most results have none.
+ * What has no value is left out, as schemas of all languages say of what is optional. To look at
+ * each place takes time at each call, and most results say `null` nowhere.
  *
  * @param {object} value
  * @returns {Content[]}

@@ -17,7 +17,6 @@ import * as session from './session.js';
 export function exportTools(declared) {
   const tools = byName(Array.isArray(declared) ? declared : [declared]);
   const definitions = [...tools.values()].map((tool) => tool.definition);
-  const readers = new Map([...tools].map(([name, { input }]) => [name, reader(input)]));
 
   return {
     listTools: () => definitions,
@@ -31,9 +30,8 @@ export function exportTools(declared) {
     call(name, args, context) {
       try {
         const tool = tools.get(name);
-        const read = readers.get(name);
-        if (!tool || !read) throw new InvalidArguments(`there is no tool \`${name}\` in this component`);
-        const result = tool.run(read(args), contextOf(context));
+        if (!tool) throw new InvalidArguments(`there is no tool \`${name}\` in this component`);
+        const result = tool.run(tool.read(args), contextOf(context));
         return isPromise(result) ? later(tool.shape, result) : { content: content(tool.shape, result) };
       } catch (error) {
         throw refusal(error);
@@ -65,7 +63,7 @@ function byName(tools) {
     }
     const { name } = tool.definition;
     if (map.has(name)) throw new TypeError(`there are two tools \`${name}\`; rename one`);
-    map.set(name, tool);
+    map.set(name, { ...tool, read: reader(tool.input) });
   }
   if (map.size === 0) throw new TypeError('the default export is an empty list; a component holds at least one tool');
   return map;

@@ -158,8 +158,8 @@ function without(schema, keys) {
 
 /**
  * What makes of a value one with the defaults of the author's schema in it. A member that may be null, and that agents
- * therefore leave out, is null again. What the schema asks for is found once, since to look for it at each call takes an
- * engine longer than the rest. `undefined` where there is nothing to do to any value.
+ * therefore leave out, is null again. What the schema asks for is found once, not at each call. `undefined` where there is
+ * nothing to do to any value.
  *
  * @param {any} schema
  * @returns {((value: any) => any) | undefined}

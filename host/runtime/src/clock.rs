@@ -199,7 +199,7 @@ impl Turns {
         ended
     }
 
-    /// For a guest that is made in advance, and that now waits for a call.
+    /// Keeps no others from beginning any more, though this guest's instance stays.
     pub(crate) fn let_others_begin(&self) {
         self.stand().beginning = None;
     }
