@@ -503,7 +503,7 @@ impl Broker {
             Ok(held) => held,
             Err(reason) => return Ok(Err(lack(owner, need, reason))),
         };
-        Ok(match unfit(need, held.scopes.as_ref(), held.expires_at) {
+        Ok(match lacking(need, held.scopes.as_ref()) {
             Some(reason) => Err(lack(owner, need, reason)),
             None => grant(owner, need, &held),
         })
@@ -573,7 +573,7 @@ async fn configured_answer(
         );
         missing
     };
-    if let Some(reason) = unfit(need, credential.scopes.as_ref(), None) {
+    if let Some(reason) = lacking(need, credential.scopes.as_ref()) {
         return Err(remedy(reason));
     }
     let secret = read(credential).await.map_err(|error| {
@@ -610,11 +610,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
 }
 
-/// Why a credential that is there does not serve.
-fn unfit(need: &Need<'_>, scopes: Option<&Scopes>, expires_at: Option<u64>) -> Option<Reason> {
-    if let Some(at) = expires_at.filter(|&at| at <= crate::vault::now()) {
-        return Some(Reason::Expired { at });
-    }
+/// The scopes that a credential was not given.
+fn lacking(need: &Need<'_>, scopes: Option<&Scopes>) -> Option<Reason> {
     let missing = scopes?.missing(&need.scopes);
     (!missing.is_empty()).then_some(Reason::LacksScopes { missing })
 }

@@ -18,7 +18,8 @@ use crate::{BrokerError, Owner};
 const SOON: u64 = 300;
 
 impl Broker {
-    /// The credential, renewed where it is over or soon will be; or why it does not serve.
+    /// The credential, renewed where it is over or soon will be; or why it does not serve. One that was renewed just now
+    /// does, however short its life: the provider has nothing newer.
     pub(super) async fn fresh(
         &self,
         owner: &Owner,
@@ -32,7 +33,10 @@ impl Broker {
                 .is_some_and(|at| at < now() + SOON || is_ahead(held.written_at)),
         };
         if !is_due || !is_renewable(&held.secret) {
-            return Ok(Ok(held));
+            return Ok(match held.expires_at.filter(|&at| at <= now()) {
+                Some(at) => Err(Reason::Expired { at }),
+                None => Ok(held),
+            });
         }
         let why = Renew::Expiring { within_s: SOON };
         match self.renew(owner, provider, &held, why).await? {

@@ -918,6 +918,11 @@ struct Late {
 
 impl Late {
     async fn start() -> Self {
+        Self::whose_tokens_live(3600).await
+    }
+
+    /// With what it says of its tokens, in seconds.
+    async fn whose_tokens_live(life: u32) -> Self {
         let status = Arc::new(AtomicU16::new(200));
         let (tell, asked) = tokio::sync::oneshot::channel();
         let (answer, wait) = std::sync::mpsc::channel();
@@ -932,7 +937,7 @@ impl Late {
             let patience = Duration::from_secs(20);
             tokio::task::block_in_place(|| wait.recv_timeout(patience)).unwrap();
             json(serde_json::json!({
-                "access_token": "late", "token_type": "bearer", "expires_in": 3600, "refresh_token": "late-refresh",
+                "access_token": "late", "token_type": "bearer", "expires_in": life, "refresh_token": "late-refresh",
             }))
         })
         .await;
@@ -984,14 +989,13 @@ impl Late {
     }
 
     /// A call that needs the account, and `meanwhile`, while the provider is asked for a new token.
-    async fn call(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+    async fn call(&mut self, meanwhile: impl AsyncFnOnce(&Self)) -> Result<Vec<Grant>, Unmet> {
         let broker = Arc::clone(&self.broker);
         let mut call = tokio::spawn(async move {
             let (profile, needs) = (profile("default"), needs(&[("late", "")]));
-            let answer = broker
+            broker
                 .resolve(&TenantId::local(), Some(&profile), &needs)
-                .await;
-            answer.map(drop)
+                .await
         });
         tokio::select! {
             asked = &mut self.asked => asked.unwrap(),
@@ -999,7 +1003,7 @@ impl Late {
         }
         meanwhile(self).await;
         self.answer.send(()).unwrap();
-        call.await.unwrap().unwrap();
+        call.await.unwrap().unwrap()
     }
 
     /// The tokens that it was told to revoke.
@@ -1031,11 +1035,18 @@ async fn disconnect(late: &Late) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn tokens_that_come_after_their_account_was_disconnected_are_revoked() {
     let mut late = Late::start().await;
-    late.call(disconnect).await;
+    late.call(disconnect).await.unwrap_err();
     assert_eq!(late.revoked(), ["early-refresh", "late-refresh"]);
     late.let_time_go_by().await;
     late.broker.revoke_due().await.unwrap();
     assert_eq!(late.revoked().len(), 2, "once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_token_that_was_renewed_for_a_call_serves_it_however_short_its_life() {
+    let mut late = Late::whose_tokens_live(0).await;
+    let grants = late.call(async |_| ()).await.unwrap();
+    assert_eq!(grants[0].secret.sent().expose_secret(), "late");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
@@ -1045,7 +1056,8 @@ async fn tokens_that_come_too_late_are_revoked_later_where_their_provider_cannot
         disconnect(late).await;
         late.status.store(503, Ordering::Relaxed);
     })
-    .await;
+    .await
+    .unwrap_err();
     late.status.store(200, Ordering::Relaxed);
     late.broker.revoke_due().await.unwrap();
     assert_eq!(
@@ -1065,7 +1077,8 @@ async fn tokens_that_come_after_their_account_was_connected_anew_are_left_alone(
         disconnect(late).await;
         late.connect("anew").await;
     })
-    .await;
+    .await
+    .unwrap();
     late.let_time_go_by().await;
     late.broker.revoke_due().await.unwrap();
     assert_eq!(late.revoked(), ["early-refresh"]);
