@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use holster_runtime::{
-    COMPONENT_BYTES, InvalidComponent, LoadError, LoadedComponent, Progress, Runtime,
+    COMPONENT_BYTES, InvalidComponent, LoadError, LoadedComponent, Metadata, Progress, Runtime,
     ToolDefinition, cores, in_background,
 };
 use holster_types::{ComponentHash, ComponentName, Requirement, ToolName};
@@ -74,6 +74,11 @@ impl ServedTool {
         self.component.hash
     }
 
+    /// The interfaces that the component imports.
+    pub(crate) fn imports(&self) -> BTreeSet<String> {
+        self.component.imports.clone()
+    }
+
     /// All tools of that component, and which accounts each requires.
     pub(crate) fn siblings(&self) -> BTreeMap<ToolName, Vec<Requirement>> {
         self.component.requirements.clone()
@@ -97,6 +102,8 @@ struct ServedComponent {
     name: ComponentName,
     path: PathBuf,
     hash: ComponentHash,
+    /// The interfaces that it imports.
+    imports: BTreeSet<String>,
     /// Which accounts each of its tools requires.
     requirements: BTreeMap<ToolName, Vec<Requirement>>,
     loaded: OnceCell<Arc<LoadedComponent>>,
@@ -406,9 +413,9 @@ impl Catalogue {
         };
         match seen.components.get(name) {
             Some(same) if same.hash() == Some(hash) => same.clone(),
-            _ => match runtime.known_tools(&hash) {
+            _ => match runtime.metadata(&hash) {
                 None => Component::Loading { hash },
-                Some(tools) => served(name, path, hash, tools, OnceCell::new()),
+                Some(metadata) => served(name, path, hash, metadata, OnceCell::new()),
             },
         }
     }
@@ -421,6 +428,7 @@ impl Catalogue {
                 name,
                 path,
                 hash,
+                imports: BTreeSet::new(),
                 requirements: BTreeMap::new(),
                 loaded: OnceCell::new(),
             };
@@ -430,9 +438,10 @@ impl Catalogue {
             let ServedComponent { name, path, .. } = unloaded;
             let (component, event) = match loaded {
                 Ok(loaded) => {
-                    let tools = loaded.tools().to_vec();
+                    let metadata = loaded.metadata().clone();
+                    let loaded = OnceCell::new_with(Some(loaded));
                     (
-                        served(&name, &path, hash, tools, OnceCell::new_with(Some(loaded))),
+                        served(&name, &path, hash, metadata, loaded),
                         LoadEvent::Served,
                     )
                 }
@@ -495,7 +504,7 @@ fn served(
     name: &ComponentName,
     path: &Path,
     hash: ComponentHash,
-    tools: Vec<ToolDefinition>,
+    Metadata { imports, tools }: Metadata,
     loaded: OnceCell<Arc<LoadedComponent>>,
 ) -> Component {
     let requirements = tools
@@ -505,6 +514,7 @@ fn served(
         name: name.clone(),
         path: path.to_owned(),
         hash,
+        imports,
         requirements: requirements.collect(),
         loaded,
     });

@@ -23,7 +23,7 @@ use crate::handover::Handover;
 use crate::history::{History, Recording};
 use crate::metrics::Metrics;
 use crate::observed::{Observed, Step};
-use crate::policy::{Approvals, Approved, Standing};
+use crate::policy::{Approvals, Standing};
 
 /// Why the host does not start.
 #[derive(Debug, thiserror::Error)]
@@ -165,11 +165,6 @@ impl Host {
     /// Whether a tool's component may use what is granted to its name.
     pub async fn standing(&self, tool: &Arc<ServedTool>) -> Result<Standing, Failure> {
         Ok(self.approvals.standing(tool).await?)
-    }
-
-    /// What there is to know of a tool's component before it is approved. May wait for a disk.
-    pub fn seen(&self, tool: &ServedTool) -> Result<Approved, Failure> {
-        Ok(self.approvals.seen(tool)?)
     }
 
     /// Lets a tool's component, as it is now, use what is granted to its name. For a person to decide. May wait for a

@@ -41,6 +41,17 @@ pub struct Approved {
     pub tools: BTreeMap<ToolName, Vec<Requirement>>,
 }
 
+impl Approved {
+    /// What there is to know of a tool's component before it is approved.
+    pub fn of(tool: &ServedTool) -> Self {
+        Self {
+            hash: tool.hash(),
+            imports: tool.imports(),
+            tools: tool.siblings(),
+        }
+    }
+}
+
 /// Whether a component may use what is granted to its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -118,7 +129,7 @@ impl Approvals {
                 Some(approved) => Standing::Changed(approved.clone()),
                 None if self.ask == Ask::Always => Standing::New,
                 None => {
-                    known.insert(tool.component().clone(), self.seen(tool)?);
+                    known.insert(tool.component().clone(), Approved::of(tool));
                     Standing::Approved
                 }
             })
@@ -139,21 +150,17 @@ impl Approvals {
         }
         let kept = self.read()?;
         let known = kept.get(&self.directory);
-        let mut new = Known::new();
-        for (name, tool) in tools {
-            if known.is_none_or(|known| !known.contains_key(name)) {
-                new.insert(name.clone(), self.seen(tool)?);
-            }
-        }
-        if new.is_empty() {
-            self.known
-                .store(Arc::new(known.cloned().unwrap_or_default()));
+        if let Some(known) =
+            known.filter(|known| tools.keys().all(|&name| known.contains_key(name)))
+        {
+            self.known.store(Arc::new(known.clone()));
             return Ok(());
         }
-        // Components were read meanwhile, and another process may have seen the same.
+        // Another process may have seen the same meanwhile.
         self.update(|known| {
-            for (name, seen) in new {
-                known.entry(name).or_insert(seen);
+            for (name, tool) in tools {
+                let name = name.clone();
+                known.entry(name).or_insert_with(|| Approved::of(tool));
             }
             Ok(())
         })
@@ -162,7 +169,7 @@ impl Approvals {
     /// Approves a tool's component as it is now.
     pub(crate) fn approve(&self, tool: &ServedTool) -> Result<(), PolicyError> {
         self.update(|known| {
-            known.insert(tool.component().clone(), self.seen(tool)?);
+            known.insert(tool.component().clone(), Approved::of(tool));
             Ok(())
         })
     }
@@ -183,20 +190,6 @@ impl Approvals {
         }
         self.known.store(now);
         Ok(changed)
-    }
-
-    /// What there is to know of a tool's component.
-    pub(crate) fn seen(&self, tool: &ServedTool) -> Result<Approved, PolicyError> {
-        let bytes = fs::read(tool.path()).map_err(|error| self.failed(error))?;
-        // Another file may lie there by now; it is looked at when it is served.
-        let imports = holster_runtime::inspect(&bytes)
-            .map(|interface| interface.imports.into_iter().collect())
-            .unwrap_or_default();
-        Ok(Approved {
-            hash: tool.hash(),
-            imports,
-            tools: tool.siblings(),
-        })
     }
 
     fn lock(&self) -> Result<File, PolicyError> {

@@ -1,4 +1,4 @@
-//! The code cache: compiled components and their tools, found by content.
+//! The code cache: compiled components and their metadata, found by content.
 //!
 //! A key is made of the component's hash and the engine's compatibility, never of a name or a time. An entry is
 //! native code, so a forged one would be code execution in the host: nothing is loaded that is not authentic under
@@ -23,8 +23,8 @@ use wasmtime::component::Component;
 use self::entry::{Entry, Forgery, Key};
 use self::files::Files;
 use self::secret_key::SecretKey;
+use crate::component::Metadata;
 use crate::engine::RuntimeError;
-use crate::tool::ToolDefinition;
 
 /// Compilations of different components share this many locks.
 const LOCKS: usize = 64;
@@ -136,17 +136,17 @@ impl CodeCache {
         }
     }
 
-    /// The tools of a cached component. Reads and authenticates a few kilobytes, not the code.
-    pub(crate) fn tools(&self, hash: &ComponentHash) -> Option<Vec<ToolDefinition>> {
-        Some(self.entry(hash)?.into_tools())
+    /// The metadata of a cached component. Reads and authenticates a few kilobytes, not the code.
+    pub(crate) fn metadata(&self, hash: &ComponentHash) -> Option<Metadata> {
+        Some(self.entry(hash)?.into_metadata())
     }
 
-    /// The code and the tools of a cached component, authenticated. A forgery is reported, removed, and `None`.
+    /// The code and the metadata of a cached component, authenticated. A forgery is reported, removed, and `None`.
     pub(crate) fn load(
         &self,
         engine: &Engine,
         hash: &ComponentHash,
-    ) -> Option<(Component, Vec<ToolDefinition>)> {
+    ) -> Option<(Component, Metadata)> {
         let entry = self.entry(hash)?;
         let code = match entry.code(&self.shared.key) {
             Ok(code) => code,
@@ -158,7 +158,7 @@ impl CodeCache {
         match deserialize(engine, &code) {
             Ok(component) => {
                 entry.touch();
-                Some((component, entry.into_tools()))
+                Some((component, entry.into_metadata()))
             }
             Err(error) => {
                 tracing::warn!(
@@ -194,12 +194,12 @@ impl CodeCache {
         self.remove(path);
     }
 
-    /// Keeps code and tools: written beside, made durable, then renamed into place. Removes what is too much.
+    /// Keeps code and metadata: written beside, made durable, then renamed into place. Removes what is too much.
     pub(crate) fn store(
         &self,
         hash: &ComponentHash,
         code: &[u8],
-        tools: &[ToolDefinition],
+        metadata: &Metadata,
     ) -> Result<(), CacheError> {
         let path = self.path(hash);
         let failed = |error| CacheError {
@@ -218,7 +218,7 @@ impl CodeCache {
             hash,
             &self.shared.compatibility,
             code,
-            tools,
+            metadata,
         )
         .map_err(failed)?;
         self.remove(&path);
@@ -297,9 +297,10 @@ impl CodeCache {
     }
 
     fn describe(&self, entry: &Entry) -> CacheEntry {
+        let tools = &entry.metadata().tools;
         CacheEntry {
             component: entry.component(),
-            tools: entry.tools().iter().map(|tool| tool.name.clone()).collect(),
+            tools: tools.iter().map(|tool| tool.name.clone()).collect(),
             bytes: entry.bytes(),
             used: entry.used(),
             current: entry.is_of(&entry.component(), &self.shared.compatibility),

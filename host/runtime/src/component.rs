@@ -3,7 +3,12 @@
 //! [`inspect`] accepts a valid component that exports a supported `holster:plugin/tool` and imports nothing from
 //! outside the world. The exact types are checked when the component is linked.
 
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
 use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+
+use crate::tool::ToolDefinition;
 
 /// The interfaces that a component may import, without version: the world `plugin` of `wit/world.wit`.
 pub const WORLD_IMPORTS: &[&str] = &[
@@ -110,6 +115,15 @@ fn list(names: &[impl AsRef<str>]) -> String {
         .map(|name| format!("`{}`", name.as_ref().escape_debug()))
         .collect();
     quoted.join(", ")
+}
+
+/// What is known of a component without its code, which the code cache keeps beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The interfaces that it imports.
+    pub imports: BTreeSet<String>,
+    /// Its tools, in the order in which it lists them.
+    pub tools: Vec<ToolDefinition>,
 }
 
 /// Reads what a component imports and exports. Validates all of it, compiles none.

@@ -34,7 +34,9 @@ mod tool;
 pub use background::{cores, in_background};
 pub use call::{CallContext, CallError, HostVisit, Invocation, Report, Sandbox};
 pub use code_cache::{CacheEntry, CacheError, CacheVerdict, CodeCache};
-pub use component::{COMPONENT_BYTES, Interface, InvalidComponent, WORLD_IMPORTS, inspect};
+pub use component::{
+    COMPONENT_BYTES, Interface, InvalidComponent, Metadata, WORLD_IMPORTS, inspect,
+};
 pub use engine::{EngineSettings, RuntimeError};
 pub use folders::{Folder, MissingFolder};
 pub use leak::{Leak, LeakPlace};
@@ -97,9 +99,9 @@ impl Runtime {
         &self.cache
     }
 
-    /// The tools of a component that was loaded before on this machine: read from the cache, with nothing compiled
+    /// The metadata of a component that was loaded before on this machine: read from the cache, with nothing compiled
     /// and nothing instantiated. `None` if the component is not known, or if what is kept of it is not authentic.
-    pub fn known_tools(&self, hash: &ComponentHash) -> Option<Vec<ToolDefinition>> {
-        self.cache.tools(hash)
+    pub fn metadata(&self, hash: &ComponentHash) -> Option<Metadata> {
+        self.cache.metadata(hash)
     }
 }

@@ -13,7 +13,7 @@ use crate::background::{compile, in_background};
 use crate::bindings::{Plugin, PluginPre};
 use crate::call::discover;
 use crate::clock::unknown;
-use crate::component::{InvalidComponent, inspect};
+use crate::component::{InvalidComponent, Metadata, inspect};
 use crate::large::Large;
 use crate::leak::LeakWatch;
 use crate::spares::Spares;
@@ -24,7 +24,7 @@ use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox, merge};
 /// A component in memory, ready to be called.
 pub struct LoadedComponent {
     hash: ComponentHash,
-    tools: Vec<ToolDefinition>,
+    metadata: Metadata,
     pub(crate) pre: PluginPre<CallState>,
     pub(crate) spares: Spares,
     /// For each tool, whether its last call computed for long.
@@ -32,11 +32,11 @@ pub struct LoadedComponent {
 }
 
 impl LoadedComponent {
-    fn new(hash: ComponentHash, tools: Vec<ToolDefinition>, pre: PluginPre<CallState>) -> Self {
+    fn new(hash: ComponentHash, metadata: Metadata, pre: PluginPre<CallState>) -> Self {
         Self {
             hash,
-            computes: tools.iter().map(|_| unknown()).collect(),
-            tools,
+            computes: metadata.tools.iter().map(|_| unknown()).collect(),
+            metadata,
             pre,
             spares: Spares::default(),
         }
@@ -55,7 +55,7 @@ impl LoadedComponent {
 
     /// Whether the last call of a tool computed for long: kept by the calls.
     pub(crate) fn computes(&self, tool: &str) -> Arc<AtomicBool> {
-        let tools = self.tools.iter().zip(&self.computes);
+        let tools = self.tools().iter().zip(&self.computes);
         let mut found = tools.filter(|(known, _)| known.name.as_str() == tool);
         found
             .next()
@@ -67,14 +67,19 @@ impl LoadedComponent {
         &self.hash
     }
 
+    /// What is known of it without its code.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
     /// Its tools, in the order in which it lists them.
     pub fn tools(&self) -> &[ToolDefinition] {
-        &self.tools
+        &self.metadata.tools
     }
 
     /// The tool of this name.
     pub fn tool(&self, name: &ToolName) -> Option<&ToolDefinition> {
-        self.tools.iter().find(|tool| tool.name == *name)
+        self.tools().iter().find(|tool| tool.name == *name)
     }
 }
 
@@ -163,30 +168,34 @@ impl Runtime {
         progress(Progress::Compiling);
         let start = Instant::now();
         let engine = self.engine.wasmtime().clone();
-        let (component, code) = in_background(move || {
+        let (imports, component, code) = in_background(move || {
             let bytes = Large::from(read()?);
             if ComponentHash::of(&bytes) != hash {
                 return Err(LoadError::Changed);
             }
-            inspect(&bytes)?;
+            let imports = inspect(&bytes)?.imports;
             let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
             let merged = merge::merged(&bytes).map(Large::from);
             let bytes = merged.as_deref().unwrap_or(&bytes);
             let component = compile(|| Component::new(&engine, bytes)).map_err(failed)?;
             let code = component.serialize().map_err(failed)?;
             drop(permit);
-            Ok((component, Large::from(code)))
+            Ok((imports, component, Large::from(code)))
         })
         .await?;
         let pre = self.link(&component)?;
         let tools = self
             .tools_of(&pre, CallState::discovery(&self.egress, &self.needles))
             .await?;
+        let metadata = Metadata {
+            imports: imports.into_iter().collect(),
+            tools,
+        };
         let elapsed = start.elapsed();
         tracing::debug!("compiled component {} in {elapsed:.1?}", hash.short());
         progress(Progress::Compiled(elapsed));
-        self.keep(hash, code, &tools).await;
-        Ok(Arc::new(LoadedComponent::new(hash, tools, pre)))
+        self.keep(hash, code, metadata.clone()).await;
+        Ok(Arc::new(LoadedComponent::new(hash, metadata, pre)))
     }
 
     /// Asks a component for its tools once more, with the clocks and the random numbers of a real call. The answer
@@ -226,18 +235,18 @@ impl Runtime {
         let engine = self.engine.wasmtime().clone();
         let load = move || cache.load(&engine, &hash);
         // Unlike what can wait, on a thread that does not give way.
-        let (component, tools) = match tokio::task::spawn_blocking(load).await {
+        let (component, metadata) = match tokio::task::spawn_blocking(load).await {
             Ok(loaded) => loaded?,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let pre = self.link(&component).ok()?;
-        Some(Arc::new(LoadedComponent::new(hash, tools, pre)))
+        Some(Arc::new(LoadedComponent::new(hash, metadata, pre)))
     }
 
     /// A cache that cannot be written costs time, not the call.
-    async fn keep(&self, hash: ComponentHash, code: Large, tools: &[ToolDefinition]) {
-        let (cache, tools) = (self.cache.clone(), tools.to_vec());
-        if let Err(error) = in_background(move || cache.store(&hash, &code, &tools)).await {
+    async fn keep(&self, hash: ComponentHash, code: Large, metadata: Metadata) {
+        let cache = self.cache.clone();
+        if let Err(error) = in_background(move || cache.store(&hash, &code, &metadata)).await {
             tracing::warn!(
                 "the code of component {} is not cached, and is compiled again at the next start: {error}; see that the \
                  disk has room",

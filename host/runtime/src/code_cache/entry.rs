@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <key>/code       what wasmtime serialised
-//! <key>/manifest   MAC of the line below, then that line: whose code, by which engine, its MAC, the tools
+//! <key>/manifest   MAC of the line below, then that line: whose code, by which engine, its MAC, the component's metadata
 //! ```
 
 use std::ffi::OsStr;
@@ -11,6 +11,8 @@ use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
+#[cfg(target_os = "linux")]
+use std::num::NonZero;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -20,9 +22,11 @@ use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
 use super::secret_key::SecretKey;
+use crate::component::Metadata;
 use crate::merge;
-use crate::tool::ToolDefinition;
 
+/// Of entries that look like this.
+const VERSION: u32 = 2;
 const CODE: &str = "code";
 const MANIFEST: &str = "manifest";
 /// So many bytes of code are checked at once, on all cores; what is less is not worth their threads.
@@ -30,6 +34,9 @@ const PIECE: usize = 1 << 20;
 /// So many bytes are written at once. Linux keeps what is written at once in a page as large, and has all of that in the memory of
 /// whoever uses a byte of it; of compiled code, a call uses a little here and there.
 const WRITTEN: usize = 64 << 10;
+/// So many bytes does Linux read in advance at once, whatever the disk.
+#[cfg(target_os = "linux")]
+const READ: usize = 128 << 10;
 /// The use of an entry is noted at most so often.
 const TOUCH: Duration = Duration::from_mins(1);
 
@@ -58,8 +65,8 @@ impl fmt::Display for Key {
     }
 }
 
-/// What code must have in common with an engine to run on it: version, settings, processor, and what was made of the component
-/// before it was compiled.
+/// What an entry must have in common with an engine to be used by it: version, settings, processor, what was made of the component
+/// before it was compiled, and how the entry itself is written.
 pub(super) fn compatibility(engine: &Engine) -> String {
     struct Blake3(blake3::Hasher);
     impl Hasher for Blake3 {
@@ -73,6 +80,7 @@ pub(super) fn compatibility(engine: &Engine) -> String {
     let mut hasher = Blake3(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     merge::VERSION.hash(&mut hasher);
+    VERSION.hash(&mut hasher);
     hasher.0.finalize().to_hex().to_string()
 }
 
@@ -85,6 +93,8 @@ pub(super) enum Forgery {
     Unreadable(io::Error),
     #[error("its manifest has a wrong MAC")]
     Manifest,
+    #[error("another version of Holster wrote it")]
+    Version,
     #[error("its code has a wrong MAC")]
     Code,
     #[error("it belongs to another component or engine")]
@@ -107,7 +117,7 @@ struct Manifest {
     compatibility: String,
     code_bytes: u64,
     code_mac: String,
-    tools: Vec<ToolDefinition>,
+    metadata: Metadata,
 }
 
 /// An entry whose manifest is authentic.
@@ -132,7 +142,7 @@ impl Entry {
     pub(super) fn open(path: &Path, key: &SecretKey) -> Result<Self, Forgery> {
         let text = fs::read(path.join(MANIFEST))?;
         let line = key.authentic(&text).ok_or(Forgery::Manifest)?;
-        let manifest = serde_json::from_slice(line).map_err(|_| Forgery::Manifest)?;
+        let manifest = serde_json::from_slice(line).map_err(|_| Forgery::Version)?;
         Ok(Self {
             path: path.to_owned(),
             manifest,
@@ -144,6 +154,8 @@ impl Entry {
         let path = self.path.join(CODE);
         let mut mac = key.mac();
         let code = File::open(&path)?;
+        #[cfg(target_os = "linux")]
+        read_in_advance(&code, self.manifest.code_bytes);
         let mut piece = Vec::with_capacity(PIECE);
         while (&code).take(PIECE as u64).read_to_end(&mut piece)? > 0 {
             if piece.len() == PIECE {
@@ -154,7 +166,7 @@ impl Entry {
             piece.clear();
         }
         let expected =
-            blake3::Hash::from_hex(&self.manifest.code_mac).map_err(|_| Forgery::Manifest)?;
+            blake3::Hash::from_hex(&self.manifest.code_mac).map_err(|_| Forgery::Version)?;
         if mac.finalize() == expected {
             Ok(AuthenticCode {
                 path,
@@ -172,14 +184,14 @@ impl Entry {
         component: &ComponentHash,
         compatibility: &str,
         code: &[u8],
-        tools: &[ToolDefinition],
+        metadata: &Metadata,
     ) -> io::Result<()> {
         let manifest = Manifest {
             component: *component,
             compatibility: compatibility.to_owned(),
             code_bytes: code.len() as u64,
             code_mac: key.mac().update(code).finalize().to_hex().to_string(),
-            tools: tools.to_vec(),
+            metadata: metadata.clone(),
         };
         let line = serde_json::to_vec(&manifest).map_err(io::Error::other)?;
         write_durably(&folder.join(CODE), code)?;
@@ -227,12 +239,12 @@ impl Entry {
         self.manifest.component
     }
 
-    pub(super) fn tools(&self) -> &[ToolDefinition] {
-        &self.manifest.tools
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.manifest.metadata
     }
 
-    pub(super) fn into_tools(self) -> Vec<ToolDefinition> {
-        self.manifest.tools
+    pub(super) fn into_metadata(self) -> Metadata {
+        self.manifest.metadata
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -259,6 +271,19 @@ pub(super) fn used(path: &Path) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
+/// Has a file read into the system's cache in small pages. What a disk brings while somebody goes through a file is kept in large
+/// ones, as what is written at once is.
+#[cfg(target_os = "linux")]
+fn read_in_advance(file: &File, bytes: u64) {
+    use rustix::fs::{Advice, fadvise};
+    for start in (0..bytes).step_by(READ) {
+        if let Err(error) = fadvise(file, start, NonZero::new(READ as u64), Advice::WillNeed) {
+            tracing::debug!("compiled code is not read in advance: {error}");
+            return;
+        }
+    }
+}
+
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options()
         .create_new(true)
@@ -269,4 +294,23 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.write_all(piece)?;
     }
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authentic_manifest_of_another_form_is_told_from_a_forgery() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SecretKey::random().unwrap();
+        let opened = |line: &[u8]| {
+            fs::write(folder.path().join(MANIFEST), line).unwrap();
+            Entry::open(folder.path(), &key).err().unwrap()
+        };
+        let other = opened(&key.authenticated(b"{\"component\":\"later\"}"));
+        assert!(matches!(other, Forgery::Version), "{other}");
+        let forged = opened(&SecretKey::random().unwrap().authenticated(b"{}"));
+        assert!(matches!(forged, Forgery::Manifest), "{forged}");
+    }
 }

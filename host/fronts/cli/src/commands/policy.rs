@@ -150,7 +150,7 @@ async fn approve(
         Standing::Changed(before) => Some(before),
         Standing::New => None,
     };
-    let now = host.seen(tool).map_err(Exit::failed)?;
+    let now = Approved::of(tool);
     let mut changes = changes(host, before, &now);
     changes.extend(granted(host, component));
     if !approve.yes {
