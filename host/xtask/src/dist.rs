@@ -3,7 +3,7 @@
 //! It is built twice: first so that it counts what it does, then optimised for what it did when it was called as agents call
 //! it. What it never did lies apart from what it did, so that little of the program is ever read into memory.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +14,9 @@ use crate::api::Api;
 use crate::setup::llvm::Compiler;
 use crate::workspace::Workspace;
 use crate::{components, demo, setup, shell};
+
+/// Has the linker of Linux keep apart what the compiler has told apart by its counts.
+const SEPARATED: &str = "-Clink-arg=-Wl,-z,keep-text-section-prefix";
 
 /// Calls the program as agents do.
 const TRAINING: &str = "tests/training/train.py";
@@ -33,7 +36,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
 
     println!("dist: building a program that counts what it does");
     let target = folder.join("target");
-    let counting = flag("-Cprofile-generate=", &counts);
+    let counting = [flag("-Cprofile-generate=", &counts)];
     let programs = build(
         workspace,
         &compiler,
@@ -57,7 +60,10 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     let profile = merge(&compiler, &counts)?;
 
     println!("dist: building it for what it did");
-    let optimised = flag("-Cprofile-use=", &profile);
+    let mut optimised = vec![flag("-Cprofile-use=", &profile)];
+    if cfg!(target_os = "linux") {
+        optimised.push(SEPARATED.into());
+    }
     let target = workspace.target();
     let programs = build(workspace, &compiler, target, &optimised, &["holster"])?;
     let program = target.join("dist/holster");
@@ -78,13 +84,13 @@ fn flag(name: &str, path: &Path) -> OsString {
     flag
 }
 
-/// Builds programs with a flag for the compiler, which is not for what only runs while they are built. Returns the folder in
+/// Builds programs with flags for the compiler, which are not for what only runs while they are built. Returns the folder in
 /// which they are.
 fn build(
     workspace: &Workspace,
     compiler: &Compiler,
     target: &Path,
-    flag: &OsString,
+    flags: &[OsString],
     programs: &[&str],
 ) -> Result<PathBuf> {
     let mut build = Command::new("cargo");
@@ -95,7 +101,7 @@ fn build(
     for program in programs {
         build.args(["--bin", program]);
     }
-    build.env("CARGO_ENCODED_RUSTFLAGS", flag);
+    build.env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\x1f")));
     shell::stream(&mut build)?;
     Ok(target.join(&compiler.host).join("dist"))
 }
