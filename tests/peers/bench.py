@@ -34,6 +34,7 @@ BIG = 4 << 20
 SPINNING = 8
 PATIENCE = 8.0
 STARTS = 10
+COLD = 3
 # What Holster is held to: its p50 and calls a second, as a share of the peer's.
 BARS = {"rust": (1 / 3, 4), "js": (1 / 2, 2), "python": (1 / 2, 2)}
 BAR_BIG = 0.040
@@ -51,6 +52,8 @@ class Figures:
     peaks: list[float] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
     peaks_after_big: list[float] = field(default_factory=list)
+    cold_results: list[float] = field(default_factory=list)
+    cold_peaks: list[float] = field(default_factory=list)
     bigs: list[float] = field(default_factory=list)
     pings: list[float | None] = field(default_factory=list)
     calls_beside: list[float | None] = field(default_factory=list)
@@ -76,6 +79,7 @@ class Bench:
         self.wassette = json.loads((folder / "wassette/command.json").read_text())
         places = {f"XDG_{name}_HOME": str(scratch / name.lower()) for name in ("DATA", "CACHE", "CONFIG", "STATE")}
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(scratch), **places}
+        self.scratch = scratch
 
     def start(self, host: str, language: str) -> Server:
         if host == "holster":
@@ -116,6 +120,20 @@ class Bench:
             for server in servers.values():
                 server.end()
 
+    def cold(self, figures: dict[str, Figures], language: str) -> None:
+        """Processes that find nothing of theirs in the system's cache."""
+        for host in HOSTS:
+            for _ in range(COLD):
+                program = self.holster if host == "holster" else self.wassette[0]
+                forget(Path(program), self.folder / host / language, self.scratch)
+                with self.start(host, language) as server:
+                    server.begin_and_call()
+                    figures[host].cold_results.append(time.perf_counter() - server.started)
+                    server.learn()
+                    server.latencies(CALLS[language])
+                    server.rate(CALLS[language] * TURNS, IN_FLIGHT)
+                    figures[host].cold_peaks.append(resident(server.pid, "VmHWM"))
+
     def starts(self, figures: dict[str, Figures], language: str) -> None:
         """A client that says all at once: hello, and its first call."""
         for _ in range(STARTS):
@@ -149,6 +167,15 @@ class Bench:
                 of.goes_on_after_cancel = processor_seconds(server.pid) - before
 
 
+def forget(*places: Path) -> None:
+    """Has the system drop what it keeps of these files, and of those in these folders."""
+    for place in places:
+        for path in filter(Path.is_file, place.rglob("*") if place.is_dir() else [place]):
+            with path.open("rb") as file:
+                os.fsync(file)
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n")[0])
     parser.add_argument("folder", type=Path)
@@ -179,6 +206,7 @@ def measure(bench: Bench, language: str, rounds: int) -> dict[str, Figures]:
             order.reverse()
         bench.round({host: figures[host] for host in order}, language)
     print(f"{language}: starts, and guests that spin", file=sys.stderr)
+    bench.cold(figures, language)
     bench.starts(figures, language)
     bench.beside_spinning(figures, language)
     return figures
@@ -236,13 +264,15 @@ def ratios(language: str, figures: dict[str, Figures]) -> list[str]:
 def others_table(results: dict[str, dict[str, Figures]]) -> str:
     big = f"{BIG >> 20} MiB result"
     header = ["guest", "host", f"{big}:", f"peak memory after {big}s:", f"`ping` beside {SPINNING} guests that spin:"]
-    header += ["a call beside them:", "first calls refused:"]
+    header += ["a call beside them:", "first calls refused:", "cold start to first result:", "peak memory after it:"]
     rows = []
     for language, figures in results.items():
+        cold_peak = {host: statistics.median(figures[host].cold_peaks) for host in HOSTS}
         for host, name in HOSTS.items():
             of = figures[host]
             ours = host == "holster"
             median = statistics.median(of.bigs)
+            peak = f"{cold_peak[host]:.1f}"
             rows.append(
                 [
                     LANGUAGES[language],
@@ -252,6 +282,8 @@ def others_table(results: dict[str, dict[str, Figures]]) -> str:
                     asked(of.pings, BAR_PING if ours else None),
                     asked(of.calls_beside, None) if of.calls_beside else "not asked",
                     judged(f"{of.refused_starts} of {STARTS}", of.refused_starts == 0) if ours else f"{of.refused_starts} of {STARTS}",
+                    duration(statistics.median(of.cold_results)),
+                    judged(f"{peak} MiB", cold_peak[host] <= cold_peak["wassette"]) if ours else f"{peak} MiB",
                 ]
             )
     return table(header, rows)
@@ -282,7 +314,8 @@ def notes(results: dict[str, dict[str, Figures]]) -> str:
         f"Holster computed for {duration(idle)} in the second that followed. A {BIG >> 20} MiB result of wassette goes over "
         f"the pipe twice, as text and as structured content. Peak memory counts pages of files, of the programs and of compiled "
         f"components, which the system can take back, and those that several instances share once for each; what is left without "
-        f"files, at the end of the calls, is a process's own. Both hosts start with their components compiled before."
+        f"files, at the end of the calls, is a process's own. Both hosts start with their components compiled before. At a cold start "
+        f"nothing of the program, the components and what was compiled of them is in the system's cache."
     )
 
 
