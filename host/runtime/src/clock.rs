@@ -229,14 +229,26 @@ impl Turns {
             // More compute than there are cores: a front of this process may wait for one.
             std::thread::yield_now();
         }
-        self.stand().wants_on = true;
+        let keeps_others = {
+            let mut stand = self.stand();
+            stand.wants_on = true;
+            stand.beginning.is_some()
+        };
         let mut turn = pin!(Arc::clone(&self.permits).acquire_owned());
-        let soon = tokio::time::timeout(self.patience, turn.as_mut()).await;
-        let turn = if let Ok(turn) = soon {
-            turn
-        } else {
-            self.let_others_begin();
-            turn.await
+        let mut soon = None;
+        // Whoever computes for long keeps away from the timers of those who do not, as soon as it can: its thread, which gives
+        // way, may be stopped with them locked.
+        if keeps_others {
+            soon = tokio::time::timeout(self.patience, turn.as_mut())
+                .await
+                .ok();
+            if soon.is_none() {
+                self.let_others_begin();
+            }
+        }
+        let turn = match soon {
+            Some(turn) => turn,
+            None => turn.await,
         };
         self.stand().let_on(turn.ok());
     }
