@@ -47,6 +47,15 @@ pub fn peak_mib(process: &str) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
+/// For how many pages this process has waited that had to come from the disk. Linux only.
+pub fn pages_awaited() -> Result<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The program's name may hold anything, and is in brackets.
+    let (_, fields) = stat.rsplit_once(')').context("there is no name")?;
+    let faults = fields.split_whitespace().nth(9);
+    Ok(faults.context("there are no faults")?.parse()?)
+}
+
 /// From now on, the peak of this process is what it has from now on. Linux only.
 pub fn forget_peak() -> Result<()> {
     std::fs::write("/proc/self/clear_refs", "5").context("the kernel keeps the old peak")

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod pulse;
 mod table;
 
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use holster_tests::corpus::{Arena, Case, Happened, Neighbour, Work, cases};
-use holster_tests::figures::{forget_peak, peak_mib};
+use holster_tests::figures::{forget_peak, pages_awaited, peak_mib};
 use tokio::runtime::Runtime;
+
+use crate::pulse::Pulse;
 
 /// How long the neighbours are watched before the siege.
 const QUIET: Duration = Duration::from_secs(5);
@@ -28,6 +31,10 @@ struct Measured {
     happened: Happened,
     /// Of each neighbour.
     p99: [Duration; 2],
+    /// How long the machine kept a thread waiting that did nothing but sleep.
+    stood_still: Duration,
+    /// For how many pages this process waited that had to come from the disk.
+    pages: u64,
     /// The most memory that this process had meanwhile, in MiB.
     peak: f64,
 }
@@ -75,18 +82,28 @@ async fn measure(calls: &Runtime, only: &str) -> Result<String> {
     tokio::time::sleep(QUIET).await;
     let quiet = p99s(&neighbours)?;
     eprintln!("quiet: {quiet:?}");
+    let pulse = Pulse::start()?;
     let mut measured = Vec::new();
     let cases = cases().into_iter().map(Arc::new);
     for case in cases.filter(|case| case.name.contains(only)) {
         forget_peak()?;
+        pulse.latest();
+        let pages_before = pages_awaited()?;
         let happened = arena.besiege(&case, SIEGE).await;
+        let stood_still = pulse.latest();
+        let pages = pages_awaited()? - pages_before;
         let p99 = p99s(&neighbours)?;
         let peak = peak_mib("self")?;
-        eprintln!("{}: {p99:?}, {peak:.0} MiB: {happened}", case.name);
+        eprintln!(
+            "{}: {p99:?}, machine {stood_still:?} and {pages} pages, {peak:.0} MiB: {happened}",
+            case.name
+        );
         measured.push(Measured {
             case,
             happened,
             p99,
+            stood_still,
+            pages,
             peak,
         });
     }

@@ -29,14 +29,16 @@ second: a call may take half a second here. Whoever called a tool, hostile or no
   account; eight such calls at a time. Quiet, its p99 is {asks}. It must stay within {bar} times that.
 - **computes**: the tool `report` computes for some microseconds; one call at a time. Quiet, its p99 is {computes}. No bar is set for it:
   a call takes less than the system lets one thread go on before another one gets a core.
+- **machine** is by how much a thread that did nothing but sleep was woken too late, at most, and for how many pages the process
+  waited until they came from the disk: for most of that, nobody in the process is to be blamed.
 - **memory** is the most that the process had meanwhile: of the host, the neighbours, the benchmark and its files, and of the case,
   which may use {memory} for each call.
 
 ";
 
 const COLUMNS: &str = "\
-| component | what it tries | what must come of it | what came of it | computes, p99 | asks, p99 | ÷ quiet | | memory |
-|---|---|---|---|---:|---:|---:|---|---:|
+| component | what it tries | what must come of it | what came of it | computes, p99 | asks, p99 | ÷ quiet | | machine | memory |
+|---|---|---|---|---:|---:|---:|---|---:|---:|
 ";
 
 /// All of the page.
@@ -69,12 +71,14 @@ pub(crate) fn text(quiet: [Duration; 2], measured: &[Measured]) -> Result<String
             case,
             happened,
             p99,
+            stood_still,
+            pages,
             peak,
         } = of;
         let met = case.must.is_met_by(happened);
         writeln!(
             text,
-            "| `{}` | {} | {} | {} {} | {} | {} | {:.2} | {} | {peak:.0} MiB |",
+            "| `{}` | {} | {} | {} {} | {} | {} | {:.2} | {} | {}, {pages} pages | {peak:.0} MiB |",
             case.name,
             case.tries,
             case.must,
@@ -83,7 +87,8 @@ pub(crate) fn text(quiet: [Duration; 2], measured: &[Measured]) -> Result<String
             time(p99[0]),
             time(p99[1]),
             ratio(of),
-            verdict(ratio(of) <= BAR)
+            verdict(ratio(of) <= BAR),
+            time(*stood_still)
         )?;
     }
     Ok(text)
