@@ -151,6 +151,49 @@ export namespace config {
   function get(name: string, otherwise: string): string;
 }
 
+/**
+ * Files in the folders that the operator gave to this component, by the paths under which the operator put them: `/reports/today`.
+ * There are no others.
+ */
+export namespace files {
+  /**
+   * All of a file.
+   *
+   * @throws {FileError}
+   */
+  function read(path: string): Uint8Array;
+  /**
+   * All of a file, which is a text in UTF-8.
+   *
+   * @throws {FileError}
+   */
+  function readText(path: string): string;
+  /**
+   * Makes a file, or replaces what one holds. A string is written as UTF-8.
+   *
+   * @throws {FileError}
+   */
+  function write(path: string, contents: string | Uint8Array): void;
+  /**
+   * The names of what is in a folder, sorted.
+   *
+   * @throws {FileError}
+   */
+  function list(path: string): string[];
+  /**
+   * Makes a folder in one that is there.
+   *
+   * @throws {FileError}
+   */
+  function makeFolder(path: string): void;
+  /**
+   * Removes a file.
+   *
+   * @throws {FileError}
+   */
+  function remove(path: string): void;
+}
+
 /** One account of the caller's profile at one provider, for the length of this call. The secret stays with the host. */
 export interface Credential {
   /** The provider's id, as declared. */
@@ -214,6 +257,14 @@ export class AuthError extends ToolError {
   readonly reason: 'not-declared' | 'unavailable' | 'unsupported';
   /** The provider that was not declared, or what happened. */
   readonly detail: string;
+}
+
+/** Why something cannot be done with a file. */
+export class FileError extends ToolError {
+  /** A code of `wasi:filesystem`, such as `no-entry` or `not-permitted`. */
+  readonly code: string;
+  /** The path, as it was given. */
+  readonly path: string;
 }
 
 /** Why there is no answer to a question. */

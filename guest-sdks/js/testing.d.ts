@@ -15,6 +15,8 @@ export interface TestHost {
   /** By the provider's id. */
   accounts?: Record<string, TestAccount>;
   settings?: Record<string, string>;
+  /** Folders of this machine, by the paths under which the tool sees them. It may read and write in them. */
+  folders?: Record<string, string>;
   profile?: string;
   /** Stands for the person: gets the message of a question, and gives what is entered, or nothing to decline. */
   answer?: (message: string) => object | undefined;

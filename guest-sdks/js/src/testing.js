@@ -1,10 +1,11 @@
 // A host for tests of tools that run in Node.js, without a component: accounts and settings as the test gives them.
 
 import { exportTools } from './component.js';
+import { foldersOf } from './host/outside-folders.js';
 import { setHost } from './host/outside.js';
 
 /** @param {import('../testing.js').TestHost} host @param {() => unknown} work */
-export async function withHost({ accounts = {}, settings = {}, profile = 'test', answer }, work) {
+export async function withHost({ accounts = {}, settings = {}, folders = {}, profile = 'test', answer }, work) {
   setHost({
     askPerson(message) {
       if (!answer) throw { payload: { tag: 'unsupported', val: 'this test answers no questions; give it an `answer`' } };
@@ -17,6 +18,7 @@ export async function withHost({ accounts = {}, settings = {}, profile = 'test',
       return handle(provider, profile, account);
     },
     getSetting: (name) => settings[name],
+    ...foldersOf(folders),
   });
   try {
     return await work();

@@ -43,6 +43,10 @@ const COMPONENTS: &[Component] = &[
         language: Language::CargoComponent,
     },
     Component {
+        source: "tests/guests/files-js",
+        language: Language::JavaScript,
+    },
+    Component {
         source: "tests/guests/files-python",
         language: Language::Python,
     },

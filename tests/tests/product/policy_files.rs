@@ -325,14 +325,23 @@ async fn a_folder_of_holsters_own_is_refused_at_the_start() {
 /// An interpreter takes long to make, so that instances of it wait for calls: none with the folders of an earlier one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tool_in_python_reads_and_writes_files_as_any_program_does() {
-    let fixture = Fixture::new(
-        "[components.files-python]\nfolders = [\n{ path = 'reports', as = '/reports' },\n\
-         { path = 'drafts', as = '/drafts', write = true },\n]\n",
-    );
+    assert_reads_and_writes_files("files-python").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_in_javascript_reads_and_writes_files_by_its_sdk() {
+    assert_reads_and_writes_files("files-js").await;
+}
+
+async fn assert_reads_and_writes_files(name: &str) {
+    let fixture = Fixture::new(&format!(
+        "[components.{name}]\nfolders = [\n{{ path = 'reports', as = '/reports' }},\n\
+         {{ path = 'drafts', as = '/drafts', write = true }},\n]\n"
+    ));
     for folder in ["reports", "drafts"] {
         fs::create_dir(fixture.path(folder)).unwrap();
     }
-    fixture.plug_in(&component("files-python"));
+    fixture.plug_in(&component(name));
     let host = fixture.host().await;
     let calls = |tool: &str, arguments: Value| host.call(call(tool, arguments));
     for number in 0..5 {

@@ -1,6 +1,8 @@
 // The host outside a component, where there is none, unless a test puts one here: see `testing.js`.
 
-/** @typedef {Pick<typeof import('./component.js'), 'askPerson' | 'getCredential' | 'getSetting'>} Host */
+import { foldersOf } from './outside-folders.js';
+
+/** @typedef {Omit<typeof import('./component.js'), 'logMessage' | 'reportProgress'>} Host */
 
 const WHY = 'there is no host outside a component; a test makes one with `withHost` of `holster-sdk/testing`';
 
@@ -15,6 +17,7 @@ const nobody = {
   getSetting() {
     throw { payload: { tag: 'upstream', val: WHY } };
   },
+  ...foldersOf({}),
 };
 
 let host = nobody;
@@ -29,6 +32,16 @@ export const reportProgress = () => {};
 export const getCredential = (provider) => host.getCredential(provider);
 /** @type {Host['getSetting']} */
 export const getSetting = (name) => host.getSetting(name);
+/** @type {Host['listFolder']} */
+export const listFolder = (path) => host.listFolder(path);
+/** @type {Host['makeFolder']} */
+export const makeFolder = (path) => host.makeFolder(path);
+/** @type {Host['readFile']} */
+export const readFile = (path) => host.readFile(path);
+/** @type {Host['removeFile']} */
+export const removeFile = (path) => host.removeFile(path);
+/** @type {Host['writeFile']} */
+export const writeFile = (path, bytes) => host.writeFile(path, bytes);
 
 /** @param {Host | undefined} next */
 export function setHost(next) {
