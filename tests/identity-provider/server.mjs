@@ -68,6 +68,7 @@ const configuration = {
       application_type: 'web',
       redirect_uris: ['https://holster.example.test/sign-in/company/callback'],
     }),
+    publicClient('without-refresh', { grant_types: ['authorization_code'] }),
     publicClient('par-only', { require_pushed_authorization_requests: true }),
     publicClient('dpop', { dpop_bound_access_tokens: true }),
     confidentialClient('conf-post', 'post-secret', 'client_secret_post'),

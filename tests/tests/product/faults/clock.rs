@@ -104,6 +104,42 @@ async fn a_token_that_may_be_over_is_renewed_whichever_way_the_clock_was_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_nothing_renews_serves_until_it_is_over_and_is_kept_in_case_the_clock_was_wrong()
+ {
+    let options = Options {
+        access_token: Duration::from_hours(1),
+        ..Options::default()
+    };
+    let (_api, provider, fixture) = oauth_machine(options).await;
+    let configuration = fs::read_to_string(fixture.path("holster.toml")).unwrap();
+    let without_refresh = configuration.replace("id = 'native'", "id = 'without-refresh'");
+    assert_ne!(without_refresh, configuration);
+    fs::write(fixture.path("holster.toml"), without_refresh).unwrap();
+    let clock = Clock::of(&fixture);
+    let server = clock.start(&fixture);
+    consented(&server, &provider, "work").await;
+    provider.reset().await.unwrap();
+    for (seconds, is_over) in [
+        (HOUR - MINUTE, false),
+        (2 * HOUR, true),
+        (0, false),
+        (-DAY, false),
+        (365 * DAY, true),
+        (-365 * DAY, false),
+    ] {
+        clock.set(seconds);
+        let answer = fetch(&server, "work").await;
+        let expected = match is_over {
+            true => StatusCode::ACCEPTED,
+            false => StatusCode::OK,
+        };
+        assert_eq!(answer.status, expected, "{seconds}: {}", answer.body);
+        let stats = provider.stats().await.unwrap();
+        assert_eq!((stats.token, stats.errors), (0, Vec::new()), "{seconds}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_lives_for_ten_minutes_whichever_way_the_clock_is_set() {
     let (_api, provider, fixture) = oauth_machine(Options::default()).await;
     let clock = Clock::of(&fixture);
