@@ -43,7 +43,8 @@ struct Shared {
     /// One permit for each guest that may compute for long at the same time.
     turns: Arc<Semaphore>,
     /// One permit for each guest that has begun a moment ago, has not waited for the host since, and whose instance is there.
-    /// Those of tools that compute for long have permits of their own, so that they keep no others from beginning.
+    /// There are as many as cores: one more would take memory, and have to wait. Those of tools that compute for long have
+    /// permits of their own, so that they keep no others from beginning.
     beginnings: [Arc<Semaphore>; 2],
 }
 
@@ -54,7 +55,7 @@ impl Clock {
             has_ended: AtomicBool::new(false),
             guests: AtomicUsize::new(0),
             turns: Arc::new(Semaphore::new(cores)),
-            beginnings: [(); 2].map(|()| Arc::new(Semaphore::new(cores + 1))),
+            beginnings: [(); 2].map(|()| Arc::new(Semaphore::new(cores))),
         });
         let (ticking, engine) = (Arc::clone(&shared), engine.clone());
         let thread = std::thread::Builder::new()
@@ -338,7 +339,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_guest_keeps_others_from_beginning_until_its_instance_is_gone() {
-        let clock = Clock::start(&Engine::default(), 1).unwrap();
+        let clock = Clock::start(&Engine::default(), 2).unwrap();
         let an_hour = Duration::from_hours(1);
         let first = [
             a_guest(&clock, an_hour).await,
@@ -353,11 +354,11 @@ mod tests {
         assert!(poll!(late).is_ready());
     }
 
-    /// Whether a guest begins while two compute on a machine with one core, of which one has a turn at most.
+    /// Whether a guest begins while two compute on a machine with two cores, which others have all turns of.
     async fn begins_beside_computing_ones(patience: Duration) -> bool {
-        let clock = Clock::start(&Engine::default(), 1).unwrap();
-        let turn = Arc::clone(&clock.shared.turns).acquire_owned();
-        let turn = turn.await.unwrap();
+        let clock = Clock::start(&Engine::default(), 2).unwrap();
+        let turns = Arc::clone(&clock.shared.turns).acquire_many_owned(2);
+        let others = turns.await.unwrap();
         let turns = [
             a_guest(&clock, patience).await,
             a_guest(&clock, patience).await,
@@ -372,7 +373,7 @@ mod tests {
             }
         }
         let begins = poll!(pin!(clock.begin(false))).is_ready();
-        drop(turn);
+        drop(others);
         for guest in guests {
             guest.await;
         }

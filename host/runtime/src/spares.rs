@@ -1,9 +1,8 @@
 //! Instances that are made before somebody calls.
 //!
-//! An instance of an interpreter takes about as long to make, and to clear away, as a short call of it. So a component of
-//! that kind, once it is called again and again, has some waiting. Each serves one call and is thrown away: nothing of
-//! a call is in an instance that has yet to serve one. Whoever calls quickly made components, or calls once, pays
-//! nothing for this.
+//! An instance takes about as long to make, and to clear away, as a short call of it. So a component that is called again and
+//! again has some waiting, and what a call leaves is cleared away after its answer. Each serves one call and is thrown away:
+//! nothing of a call is in an instance that has yet to serve one. Where all cores are busy, a call does all of this itself.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -26,14 +25,16 @@ use crate::limits::Limits;
 use crate::loaded::LoadedComponent;
 use crate::state::{CallState, Surroundings};
 
-/// How many wait for each component.
-const WAITING: usize = 2;
+/// How many wait for each component: those of an interpreter hold megabytes.
+const WAITING: usize = 1;
+
+/// What takes less to make is there sooner than a thread that makes it can be woken: no call waits for it, and one waits for calls
+/// while the next is on its way.
+const QUICK: Duration = Duration::from_micros(100);
+const WAITING_QUICK: usize = 2;
 
 /// How many wait for all components of a process: what they hold is bounded with them.
-pub(crate) const SPARES: u32 = 16;
-
-/// What takes less to make and to clear away is made by the call itself: handing over costs something too.
-const WORTHWHILE: Duration = Duration::from_micros(100);
+pub(crate) const SPARES: u32 = 32;
 
 /// After how long without a call the instances that wait are given up.
 const IDLE: Duration = Duration::from_secs(5);
@@ -63,9 +64,8 @@ pub(crate) enum Taken {
 #[derive(Default)]
 pub(crate) struct Spares {
     waiting: Mutex<Waiting>,
-    /// The least time, in nanoseconds, that an instance took to make, and the least that one took to clear away.
+    /// The least time that an instance took to make.
     made_in: Least,
-    cleared_in: Least,
     /// Its instances hold something of the host as soon as they are made, which no other call may get.
     unfit: AtomicBool,
 }
@@ -124,14 +124,28 @@ impl Spares {
         let mut first = waiting.spares.pop_front()?;
         match first.try_recv() {
             Ok(spare) => Some(Taken::There(spare)),
+            Err(TryRecvError::Empty) if self.is_quick() => {
+                waiting.spares.push_front(first);
+                None
+            }
             Err(TryRecvError::Empty) => Some(Taken::OnItsWay(first)),
             Err(TryRecvError::Closed) => None,
         }
     }
 
-    fn is_worthwhile(&self) -> bool {
-        !self.unfit.load(Ordering::Relaxed)
-            && self.made_in.get() + self.cleared_in.get() >= WORTHWHILE
+    fn is_quick(&self) -> bool {
+        self.made_in.get() < QUICK
+    }
+
+    /// Whether one more is to wait.
+    fn wants(&self, waiting: &Waiting) -> bool {
+        let most = if self.is_quick() {
+            WAITING_QUICK
+        } else {
+            WAITING
+        };
+        // A component that was called once may not be called again.
+        waiting.calls >= 2 && waiting.spares.len() < most
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -141,7 +155,7 @@ impl Spares {
 
 impl Runtime {
     /// Clears the instance of a call that has ended away, and makes the next one for its component: after the answer, where
-    /// that takes long and there is time for it.
+    /// there is time for it.
     pub(crate) fn clear_away(
         &self,
         component: &Arc<LoadedComponent>,
@@ -149,10 +163,7 @@ impl Runtime {
         used: Instance,
     ) {
         let spares = &component.spares;
-        if !spares.is_worthwhile() || self.engine.is_busy() {
-            let start = Instant::now();
-            drop(used);
-            spares.cleared_in.note(start.elapsed());
+        if spares.unfit.load(Ordering::Relaxed) || self.engine.is_busy() {
             return;
         }
         let (runtime, component) = (self.clone(), Arc::clone(component));
@@ -191,8 +202,7 @@ impl Runtime {
             waiting.spares.clear();
             waiting.sandbox = Some(sandbox.clone());
         }
-        // A component that was called once may not be called again.
-        if waiting.calls < 2 || waiting.spares.len() >= WAITING {
+        if !component.spares.wants(&waiting) {
             return None;
         }
         let place = Arc::clone(&self.engine.spare_slots);
