@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use holster_runtime::{
-    COMPONENT_BYTES, InvalidComponent, LoadError, LoadedComponent, Metadata, Progress, Runtime,
-    ToolDefinition, cores, in_background,
+    LoadError, LoadedComponent, Metadata, Progress, Runtime, ToolDefinition, cores, in_background,
+    read_component,
 };
 use holster_types::{ComponentHash, ComponentName, Requirement, ToolName};
 use serde::Serialize;
@@ -118,7 +118,7 @@ impl ServedComponent {
         let path = self.path.clone();
         let progress = |progress| observe(&self.name, LoadEvent::Progress(progress));
         runtime
-            .load(self.hash, move || std::fs::read(path), progress)
+            .load(self.hash, move || read_component(&path), progress)
             .await
     }
 }
@@ -404,12 +404,9 @@ impl Catalogue {
     /// without its code.
     fn look_at(&self, seen: &CatalogueView, name: &ComponentName, path: &Path) -> Component {
         let runtime = &self.shared.runtime;
-        if let Some(reason) = too_large(path) {
-            return refused(None, path, reason);
-        }
         let hash = match runtime.cache().hash_of(path) {
             Ok(hash) => hash,
-            Err(error) => return refused(None, path, format!("cannot be read: {error}")),
+            Err(error) => return refused(None, path, error.to_string()),
         };
         match seen.components.get(name) {
             Some(same) if same.hash() == Some(hash) => same.clone(),
@@ -491,13 +488,6 @@ fn is_of_another_moment(error: &LoadError) -> bool {
         LoadError::Read(error) => error.kind() == std::io::ErrorKind::NotFound,
         _ => false,
     }
-}
-
-/// Why a file is not even read, if it is not.
-fn too_large(path: &Path) -> Option<String> {
-    // What cannot be looked at is told by who reads it.
-    let size = usize::try_from(std::fs::metadata(path).ok()?.len()).unwrap_or(usize::MAX);
-    (size > COMPONENT_BYTES).then(|| InvalidComponent::TooLarge { size }.to_string())
 }
 
 fn served(

@@ -10,21 +10,17 @@ pub mod report;
 mod rule;
 mod tools;
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use holster_broker::Providers;
 use holster_runtime::{
-    Interface, InvalidComponent, LoadError, LoadedComponent, Runtime, in_background, inspect,
+    Interface, LoadError, LoadedComponent, Runtime, in_background, inspect, read_component,
 };
 use holster_types::{ComponentHash, ComponentName};
 
 pub use self::finding::{FileReport, Finding, Place, Severity, passed};
 pub use self::rule::Rule;
 
-/// What is longer is not read: it is far beyond what the runtime accepts.
-const READ_BYTES: u64 = 1 << 30;
 /// Python components have 18 MiB. What is larger takes long to distribute and to compile.
 const LARGE_BYTES: usize = 32 << 20;
 
@@ -44,7 +40,7 @@ impl<'a> Checker<'a> {
     pub async fn check(&self, file: &Path) -> FileReport {
         let mut report = FileReport::new(file);
         report.findings.extend(file_name(file));
-        let bytes = match read(file) {
+        let bytes = match read_component(file) {
             Ok(bytes) => bytes,
             Err(error) => return report.stopped_by(refusal::findings(&error)),
         };
@@ -86,18 +82,6 @@ impl<'a> Checker<'a> {
             Err(error) => vec![refusal::second_discovery(&error)],
         }
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
-    let metadata = fs::metadata(file)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a file").into());
-    }
-    if metadata.len() > READ_BYTES {
-        let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-        return Err(InvalidComponent::TooLarge { size }.into());
-    }
-    Ok(fs::read(file)?)
 }
 
 /// The plugin directory names components by their files.
@@ -199,7 +183,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_breaks_the_first_rule_and_leaves_the_others_unchecked() {
         for path in ["/nowhere/at/all.wasm", "/"] {
-            let error = read(Path::new(path)).unwrap_err();
+            let error = read_component(Path::new(path)).unwrap_err();
             let report = FileReport::new(Path::new(path)).stopped_by(refusal::findings(&error));
             assert_eq!(report.findings[0].rule, Rule::Component);
             assert_eq!(report.unchecked.len(), Rule::ALL.len() - 1);

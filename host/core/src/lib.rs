@@ -39,6 +39,6 @@ pub use holster_runtime::{
     Answer, Answering, Behaviour, CacheEntry, CacheError, CacheVerdict, CallError, CallProgress,
     Choice, CodeCache, Content, Form, Format, HostVisit, Kind, Limits, LogLevel, LogMessage,
     Progress, Property, QUESTION_TIME, Question, ResourceContents, Runtime, RuntimeError, Session,
-    ToolDefinition, ToolError, ToolOutput, Unanswered, inspect,
+    ToolDefinition, ToolError, ToolOutput, Unanswered, inspect, read_component,
 };
 pub use holster_types as types;

@@ -25,6 +25,7 @@ use self::files::Files;
 use self::secret_key::SecretKey;
 use crate::component::Metadata;
 use crate::engine::RuntimeError;
+use crate::loaded::LoadError;
 
 /// Compilations of different components share this many locks.
 const LOCKS: usize = 64;
@@ -124,8 +125,9 @@ impl CodeCache {
         &self.shared.folder
     }
 
-    /// The hash of a file's content. A file that has not changed since it was last seen is not read again.
-    pub fn hash_of(&self, file: &Path) -> io::Result<ComponentHash> {
+    /// The hash of a component's file. One that has not changed since it was last seen is not read again, one that is too large
+    /// for a component is not read at all.
+    pub fn hash_of(&self, file: &Path) -> Result<ComponentHash, LoadError> {
         self.shared.files.hash(file)
     }
 
@@ -199,7 +201,7 @@ impl CodeCache {
         &self,
         hash: &ComponentHash,
         code: &[u8],
-        metadata: &Metadata,
+        metadata: Metadata,
     ) -> Result<(), CacheError> {
         let path = self.path(hash);
         let failed = |error| CacheError {

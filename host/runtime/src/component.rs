@@ -48,7 +48,7 @@ const TOOL: &str = "holster:plugin/tool";
 const SUPPORTED: &[&str] = &["0.1"];
 
 /// The largest component that is read. CPython's is 18 MB.
-pub const COMPONENT_BYTES: usize = 128 << 20;
+pub(crate) const COMPONENT_BYTES: usize = 128 << 20;
 
 /// What a component imports and exports.
 #[derive(Debug, Clone, PartialEq, Eq)]

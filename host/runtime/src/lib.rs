@@ -34,14 +34,12 @@ mod tool;
 pub use background::{cores, in_background};
 pub use call::{CallContext, CallError, HostVisit, Invocation, Report, Sandbox};
 pub use code_cache::{CacheEntry, CacheError, CacheVerdict, CodeCache};
-pub use component::{
-    COMPONENT_BYTES, Interface, InvalidComponent, Metadata, WORLD_IMPORTS, inspect,
-};
+pub use component::{Interface, InvalidComponent, Metadata, WORLD_IMPORTS, inspect};
 pub use engine::{EngineSettings, RuntimeError};
 pub use folders::{Folder, MissingFolder};
 pub use leak::{Leak, LeakPlace};
 pub use limits::{LimitError, Limits};
-pub use loaded::{LoadError, LoadedComponent, Progress};
+pub use loaded::{LoadError, LoadedComponent, Progress, read_component};
 pub use session::{
     Answer, Answering, CallProgress, Choice, Form, Format, Items, Kind, LogLevel, LogMessage,
     Property, QUESTION_TIME, Question, Session, Unanswered,

@@ -1,5 +1,8 @@
 //! From bytes to a component that can be called.
 
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -13,13 +16,17 @@ use crate::background::{compile, in_background};
 use crate::bindings::{Plugin, PluginPre};
 use crate::call::discover;
 use crate::clock::unknown;
-use crate::component::{InvalidComponent, Metadata, inspect};
+use crate::component::{COMPONENT_BYTES, InvalidComponent, Metadata, inspect};
 use crate::large::Large;
 use crate::leak::LeakWatch;
 use crate::spares::Spares;
 use crate::state::{CallState, Surroundings};
 use crate::tool::ToolDefinition;
 use crate::{CallError, InvalidTool, Limits, Runtime, Sandbox, merge};
+
+/// So many bytes of a component are read at once, in a fraction of a millisecond: some systems serve nobody else on a core as long
+/// as they read.
+const READ: usize = 1 << 20;
 
 /// A component in memory, ready to be called.
 pub struct LoadedComponent {
@@ -99,7 +106,7 @@ pub enum Progress {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum LoadError {
     #[error("cannot be read: {0}")]
-    Read(#[from] std::io::Error),
+    Read(#[from] io::Error),
     #[error("the file has changed since it was found; try again")]
     Changed,
     #[error(transparent)]
@@ -132,13 +139,34 @@ fn when_listed(error: &CallError) -> String {
     }
 }
 
+/// Reads the file of a component. Nothing of it is read where it is not a file or too large for a component.
+pub fn read_component(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let size = component_bytes(&fs::metadata(path)?)?;
+    let mut file = File::open(path)?.take(COMPONENT_BYTES as u64 + 1);
+    let mut bytes = Vec::with_capacity(size);
+    while file.by_ref().take(READ as u64).read_to_end(&mut bytes)? > 0 {}
+    Ok(bytes)
+}
+
+/// How many bytes the file of a component has. Fails where it is not a file or too large for one.
+pub(crate) fn component_bytes(metadata: &fs::Metadata) -> Result<usize, LoadError> {
+    if !metadata.is_file() {
+        // A pipe that nobody writes to would hold up the host.
+        return Err(io::Error::other("it is not a file").into());
+    }
+    match usize::try_from(metadata.len()).unwrap_or(usize::MAX) {
+        size if size > COMPONENT_BYTES => Err(InvalidComponent::TooLarge { size }.into()),
+        size => Ok(size),
+    }
+}
+
 impl Runtime {
     /// Makes the component of this hash callable: from the code cache, or else from its bytes, which are compiled
     /// once, however many tasks and processes wait for them. `read` is called only if they are needed.
     pub async fn load(
         &self,
         hash: ComponentHash,
-        read: impl FnOnce() -> std::io::Result<Vec<u8>> + Send + 'static,
+        read: impl FnOnce() -> Result<Vec<u8>, LoadError> + Send + 'static,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Arc<LoadedComponent>, LoadError> {
         let counted = |step| {
@@ -152,7 +180,7 @@ impl Runtime {
     async fn cached_or_compiled(
         &self,
         hash: ComponentHash,
-        read: impl FnOnce() -> std::io::Result<Vec<u8>> + Send + 'static,
+        read: impl FnOnce() -> Result<Vec<u8>, LoadError> + Send + 'static,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Arc<LoadedComponent>, LoadError> {
         if let Some(loaded) = self.load_cached(hash).await {
@@ -246,7 +274,7 @@ impl Runtime {
     /// A cache that cannot be written costs time, not the call.
     async fn keep(&self, hash: ComponentHash, code: Large, metadata: Metadata) {
         let cache = self.cache.clone();
-        if let Err(error) = in_background(move || cache.store(&hash, &code, &metadata)).await {
+        if let Err(error) = in_background(move || cache.store(&hash, &code, metadata)).await {
             tracing::warn!(
                 "the code of component {} is not cached, and is compiled again at the next start: {error}; see that the \
                  disk has room",
@@ -261,5 +289,33 @@ impl Runtime {
             .instantiate_pre(component)
             .and_then(PluginPre::new)
             .map_err(|error| LoadError::Link(format!("{error:#}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("component.wasm");
+        for size in [0, 1, READ, READ * 2 + 5] {
+            let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
+            fs::write(&path, &bytes).unwrap();
+            assert!(read_component(&path).unwrap() == bytes, "{size}");
+        }
+        let largest = COMPONENT_BYTES as u64;
+        File::create(&path).unwrap().set_len(largest + 1).unwrap();
+        let refused = read_component(&path).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                LoadError::Component(InvalidComponent::TooLarge { .. })
+            ),
+            "{refused}"
+        );
+        let refused = read_component(folder.path()).unwrap_err();
+        assert!(refused.to_string().contains("not a file"), "{refused}");
     }
 }

@@ -184,14 +184,14 @@ impl Entry {
         component: &ComponentHash,
         compatibility: &str,
         code: &[u8],
-        metadata: &Metadata,
+        metadata: Metadata,
     ) -> io::Result<()> {
         let manifest = Manifest {
             component: *component,
             compatibility: compatibility.to_owned(),
             code_bytes: code.len() as u64,
             code_mac: key.mac().update(code).finalize().to_hex().to_string(),
-            metadata: metadata.clone(),
+            metadata,
         };
         let line = serde_json::to_vec(&manifest).map_err(io::Error::other)?;
         write_durably(&folder.join(CODE), code)?;

@@ -16,6 +16,7 @@ use holster_types::ComponentHash;
 use serde::{Deserialize, Serialize};
 
 use super::secret_key::SecretKey;
+use crate::loaded::{LoadError, component_bytes};
 
 /// A file this young may change again within the same tick of the clock, so that its times would not tell.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -82,13 +83,10 @@ impl Files {
         }
     }
 
-    /// The hash of a file's content: remembered, or read.
-    pub(super) fn hash(&self, file: &Path) -> io::Result<ComponentHash> {
+    /// The hash of a component's file: remembered, or read.
+    pub(super) fn hash(&self, file: &Path) -> Result<ComponentHash, LoadError> {
         let metadata = fs::metadata(file)?;
-        if !metadata.is_file() {
-            // A pipe that nobody writes to would hold up the host.
-            return Err(io::Error::other("it is not a file"));
-        }
+        component_bytes(&metadata)?;
         let identity = Identity::of(&metadata);
         if let Some((known, hash)) = self.lock().known.get(file)
             && *known == identity

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use holster_core::types::ComponentHash;
-use holster_core::{inspect, open_runtime};
+use holster_core::{inspect, open_runtime, read_component};
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ pub(crate) async fn run(global: &Global, arguments: Arguments) -> Result<(), Exi
     let file = arguments.file;
     let failed =
         |error: &dyn std::fmt::Display| Exit::failed(format!("{}: {error}", file.display()));
-    let bytes = std::fs::read(&file).map_err(|error| failed(&error))?;
+    let bytes = read_component(&file).map_err(|error| failed(&error))?;
     let interface = inspect(&bytes).map_err(|error| failed(&error))?;
     let (hash, size) = (ComponentHash::of(&bytes), bytes.len() as u64);
     let runtime = open_runtime(&global.config()?).map_err(Exit::usage)?;
