@@ -205,7 +205,7 @@ def measure(bench: Bench, language: str, rounds: int) -> dict[str, Figures]:
         if number % 2:
             order.reverse()
         bench.round({host: figures[host] for host in order}, language)
-    print(f"{language}: starts, and guests that spin", file=sys.stderr)
+    print(f"{language}: cold starts, starts with a call at once, and guests that spin", file=sys.stderr)
     bench.cold(figures, language)
     bench.starts(figures, language)
     bench.beside_spinning(figures, language)
