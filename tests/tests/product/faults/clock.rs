@@ -129,9 +129,10 @@ async fn a_token_that_nothing_renews_serves_until_it_is_over_and_is_kept_in_case
     ] {
         clock.set(seconds);
         let answer = fetch(&server, "work").await;
-        let expected = match is_over {
-            true => StatusCode::ACCEPTED,
-            false => StatusCode::OK,
+        let expected = if is_over {
+            StatusCode::ACCEPTED
+        } else {
+            StatusCode::OK
         };
         assert_eq!(answer.status, expected, "{seconds}: {}", answer.body);
         let stats = provider.stats().await.unwrap();
