@@ -4,7 +4,7 @@
 // gets is a handle: the secret stays with the host, which puts it into the requests to the provider's own hosts.
 
 import { getCredential } from '#host';
-import { AuthError } from './errors.js';
+import { AuthError, asking } from './errors.js';
 
 /** @typedef {import('holster:plugin/auth@0.1.0').Credential} Handle */
 
@@ -51,24 +51,16 @@ export class Credential {
    */
   sign(algorithm, payload) {
     const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : payload;
-    return asking(() => this.#handle.sign(algorithm, bytes));
+    return asking(() => this.#handle.sign(algorithm, bytes), refusal);
   }
 }
 
 /** @param {string} provider */
 export function get(provider) {
-  return new Credential(asking(() => getCredential(provider)));
+  return new Credential(asking(() => getCredential(provider), refusal));
 }
 
-/**
- * @template T
- * @param {() => T} question
- */
-function asking(question) {
-  try {
-    return question();
-  } catch (error) {
-    const payload = /** @type {any} */ (error)?.payload;
-    throw payload?.tag ? new AuthError(payload.tag, payload.val) : error;
-  }
+/** @param {{ tag: ConstructorParameters<typeof AuthError>[0], val: string }} payload */
+function refusal({ tag, val }) {
+  return new AuthError(tag, val);
 }

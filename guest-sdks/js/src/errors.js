@@ -81,6 +81,22 @@ export class AuthError extends ToolError {
 }
 
 /**
+ * Asks the host. What it refuses, `refusal` makes an error of.
+ *
+ * @template T
+ * @param {() => T} question
+ * @param {(payload: any) => ToolError} refusal
+ */
+export function asking(question, refusal) {
+  try {
+    return question();
+  } catch (error) {
+    const payload = /** @type {any} */ (error)?.payload;
+    throw payload ? refusal(payload) : error;
+  }
+}
+
+/**
  * `Retry-After` may hold a date instead of seconds (RFC 9110 §10.2.3); that is left unsaid, as is what makes no sense.
  *
  * @param {number | string | null | undefined} value

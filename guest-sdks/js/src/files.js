@@ -1,11 +1,11 @@
 // Files in the folders that the operator gave to this component. There are no others.
 
 import { listFolder, makeFolder as make, readFile, removeFile, writeFile } from '#host';
-import { ToolError } from './errors.js';
+import { ToolError, asking } from './errors.js';
 
 /** @param {string} path */
 export function read(path) {
-  return asking(path, () => readFile(path));
+  return at(path, () => readFile(path));
 }
 
 /** @param {string} path */
@@ -21,22 +21,22 @@ export function readText(path) {
 /** @param {string} path @param {string | Uint8Array} contents */
 export function write(path, contents) {
   const bytes = typeof contents === 'string' ? new TextEncoder().encode(contents) : contents;
-  asking(path, () => writeFile(path, bytes));
+  at(path, () => writeFile(path, bytes));
 }
 
 /** @param {string} path */
 export function list(path) {
-  return asking(path, () => listFolder(path)).toSorted();
+  return at(path, () => listFolder(path)).toSorted();
 }
 
 /** @param {string} path */
 export function makeFolder(path) {
-  asking(path, () => make(path));
+  at(path, () => make(path));
 }
 
 /** @param {string} path */
 export function remove(path) {
-  asking(path, () => removeFile(path));
+  at(path, () => removeFile(path));
 }
 
 /** @type {Record<string, string>} */
@@ -67,11 +67,6 @@ export class FileError extends ToolError {
  * @param {string} path
  * @param {() => T} work
  */
-function asking(path, work) {
-  try {
-    return work();
-  } catch (error) {
-    const code = /** @type {any} */ (error)?.payload;
-    throw typeof code === 'string' ? new FileError(code, path) : error;
-  }
+function at(path, work) {
+  return asking(work, (code) => new FileError(code, path));
 }

@@ -4,7 +4,7 @@
 // question goes to the person that the call acts for. What they answer is an argument like any other: it grants nothing.
 
 import { askPerson, logMessage, reportProgress } from '#host';
-import { Failed, ToolError, Unavailable } from './errors.js';
+import { Failed, ToolError, Unavailable, asking } from './errors.js';
 import { canonical, complete } from './schema.js';
 
 /** @typedef {import('holster:plugin/session@0.1.0').Level} Level */
@@ -22,7 +22,8 @@ export function progress(done, total, message) {
 
 /** @param {string} message @param {import('./schema.js').Schema} form @returns {Answer} */
 export function ask(message, form) {
-  const answer = asking(message, JSON.stringify(canonical(form)));
+  const schema = JSON.stringify(canonical(form));
+  const answer = asking(() => askPerson(message, schema), refusal);
   switch (answer.tag) {
     case 'accept':
       return { action: 'accept', content: complete(form, JSON.parse(answer.val)) };
@@ -31,14 +32,9 @@ export function ask(message, form) {
   }
 }
 
-/** @param {string} message @param {string} schema */
-function asking(message, schema) {
-  try {
-    return askPerson(message, schema);
-  } catch (error) {
-    const payload = /** @type {any} */ (error)?.payload;
-    throw payload?.tag ? new AskError(payload.tag, payload.val) : error;
-  }
+/** @param {{ tag: ConstructorParameters<typeof AskError>[0], val: string }} payload */
+function refusal({ tag, val }) {
+  return new AskError(tag, val);
 }
 
 const REASONS = {
