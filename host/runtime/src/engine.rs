@@ -109,9 +109,13 @@ impl Engine {
         })
     }
 
-    /// Whether more calls run than there are cores. What is put off then is not done any sooner, and takes memory.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.calls - self.slots.available_permits() > self.cores
+    /// How many calls run.
+    pub(crate) fn running(&self) -> usize {
+        self.calls - self.slots.available_permits()
+    }
+
+    pub(crate) fn cores(&self) -> usize {
+        self.cores
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {

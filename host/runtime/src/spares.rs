@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use wasmtime::Store;
@@ -162,8 +163,7 @@ impl Runtime {
         sandbox: &Sandbox,
         used: Instance,
     ) {
-        let spares = &component.spares;
-        if spares.unfit.load(Ordering::Relaxed) || self.engine.is_busy() {
+        if component.spares.unfit.load(Ordering::Relaxed) || self.is_busy(&component.spares) {
             return;
         }
         let (runtime, component) = (self.clone(), Arc::clone(component));
@@ -172,6 +172,17 @@ impl Runtime {
             drop(used);
             runtime.make_spares(&component, &sandbox).await;
         });
+    }
+
+    /// Whether there are too many calls for one that ends to leave something to others. What is put off then is not done any
+    /// sooner, and takes memory; where it takes little time, it has to find a thread that does nothing.
+    fn is_busy(&self, spares: &Spares) -> bool {
+        let (running, cores) = (self.engine.running(), self.engine.cores());
+        if spares.is_quick() {
+            running >= cores.min(Handle::current().metrics().num_workers())
+        } else {
+            running > cores
+        }
     }
 
     async fn make_spares(&self, component: &Arc<LoadedComponent>, sandbox: &Sandbox) {
