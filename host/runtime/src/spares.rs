@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,9 +29,9 @@ use crate::state::{CallState, Surroundings};
 /// How many wait for each component: those of an interpreter hold megabytes.
 const WAITING: usize = 1;
 
-/// What takes less to make is there sooner than a thread that makes it can be woken: no call waits for it, and one waits for calls
-/// while the next is on its way.
-const QUICK: Duration = Duration::from_micros(100);
+/// What takes less to make, as no interpreter's does, is there sooner than a thread that makes it can be woken: no call waits for
+/// it, and one waits for calls while the next is on its way.
+const QUICK: Duration = Duration::from_micros(40);
 const WAITING_QUICK: usize = 2;
 
 /// How many wait for all components of a process: what they hold is bounded with them.
@@ -65,8 +65,8 @@ pub(crate) enum Taken {
 #[derive(Default)]
 pub(crate) struct Spares {
     waiting: Mutex<Waiting>,
-    /// The least time that an instance took to make.
-    made_in: Least,
+    /// Whether an instance was ever made in less than [`QUICK`].
+    is_quick: AtomicBool,
     /// Its instances hold something of the host as soon as they are made, which no other call may get.
     unfit: AtomicBool,
 }
@@ -84,34 +84,12 @@ struct Waiting {
     watched: bool,
 }
 
-/// The least of some durations.
-struct Least(AtomicU64);
-
-impl Default for Least {
-    fn default() -> Self {
-        Self(AtomicU64::new(u64::MAX))
-    }
-}
-
-impl Least {
-    fn note(&self, took: Duration) {
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_min(nanoseconds, Ordering::Relaxed);
-    }
-
-    /// Zero as long as none was noted.
-    fn get(&self) -> Duration {
-        match self.0.load(Ordering::Relaxed) {
-            u64::MAX => Duration::ZERO,
-            nanoseconds => Duration::from_nanos(nanoseconds),
-        }
-    }
-}
-
 impl Spares {
     /// How long an instance took to make.
     pub(crate) fn made_in(&self, took: Duration) {
-        self.made_in.note(took);
+        if took < QUICK {
+            self.is_quick.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The instance that waited longest, or that comes first. `None` if there is none for this sandbox.
@@ -135,7 +113,7 @@ impl Spares {
     }
 
     fn is_quick(&self) -> bool {
-        self.made_in.get() < QUICK
+        self.is_quick.load(Ordering::Relaxed)
     }
 
     /// Whether one more is to wait.
