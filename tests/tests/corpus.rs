@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use holster_tests::corpus::{Arena, Work, cases};
+use holster_tests::corpus::{Arena, Must, Work, cases};
 use tokio::runtime::Handle;
 
 /// How many are called at the same time.
 const AT_ONCE: usize = 4;
+
+/// How many times a case is called that is answered: no call finds what another left.
+const TIMES: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_hostile_component_comes_to_the_end_that_it_must_and_its_neighbour_is_served() {
@@ -19,7 +22,14 @@ async fn every_hostile_component_comes_to_the_end_that_it_must_and_its_neighbour
     let arena = Arena::with(&cases, Handle::current()).await;
     let neighbours = [Work::Computes, Work::Asks].map(|work| arena.neighbour(work));
     let calls = cases.iter().map(|case| async {
-        let happened = arena.happens(case).await;
+        let mut happened = arena.happens(case).await;
+        if let Must::Answer(_) = case.must {
+            for _ in 1..TIMES {
+                if case.must.is_met_by(&happened) {
+                    happened = arena.happens(case).await;
+                }
+            }
+        }
         let is_met = case.must.is_met_by(&happened);
         // Whoever reads it may do so at a terminal.
         let is_clean = !happened.to_string().contains(char::is_control);

@@ -1,10 +1,10 @@
-//! Guests that take more room than they may, and guests that give the host none.
+//! Guests that take more room than they may, guests that give the host none, and one that looks for what another left in it.
 
 use super::case::Case;
 use super::case::Must::{Answer, BeRefused, Fail};
 
 pub(super) fn cases() -> Vec<Case> {
-    [too_much(), none_for_arguments()]
+    [too_much(), none_for_arguments(), what_was_left()]
         .into_iter()
         .flatten()
         .collect()
@@ -131,6 +131,35 @@ fn none_for_arguments() -> Vec<Case> {
             "(func $answer_was_read (type $clears) (call $random (i64.const 1) (global.get $into)))",
         ),
     ]
+}
+
+fn what_was_left() -> Vec<Case> {
+    // Every third page, for more of them than a place for an instance keeps.
+    vec![Case::call(
+        "look_for_what_was_left",
+        "looks in its variables, its table and its memory for what a call before it left, and leaves what it can",
+        Answer("done"),
+        "(global $was_called (mut i32) (i32.const 0))
+
+         (table $table 8 funcref)
+
+         (elem declare func $call)
+
+         (func $call (type $calls)
+           (local $at i32)
+           (if (global.get $was_called) (then (unreachable)))
+           (global.set $was_called (i32.const 1))
+           (if (i32.eqz (ref.is_null (table.get $table (i32.const 7)))) (then (unreachable)))
+           (table.set $table (i32.const 7) (ref.func $call))
+           (drop (memory.grow (i32.const 400)))
+           (local.set $at (i32.const 0x200000))
+           (loop
+             (if (i32.load (local.get $at)) (then (unreachable)))
+             (i32.store (local.get $at) (i32.const 1))
+             (local.set $at (i32.add (local.get $at) (i32.const 0x3000)))
+             (br_if 0 (i32.lt_u (local.get $at) (i32.const 0x1c00000))))
+           (global.get $answer))",
+    )]
 }
 
 fn repeated(field: &str, times: usize) -> String {
