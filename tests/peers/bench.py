@@ -99,9 +99,7 @@ class Bench:
         try:
             for host in figures:
                 server = servers[host] = self.start(host, language)
-                server.begin_and_call()
-                figures[host].first_results.append(time.perf_counter() - server.started)
-                server.learn()
+                figures[host].first_results.append(begin(server))
                 server.latencies(CALLS[language] // 4)
             for _ in range(TURNS):
                 for host, server in servers.items():
@@ -127,9 +125,7 @@ class Bench:
                 program = self.holster if host == "holster" else self.wassette[0]
                 forget(Path(program), self.folder / host / language, self.scratch)
                 with self.start(host, language) as server:
-                    server.begin_and_call()
-                    figures[host].cold_results.append(time.perf_counter() - server.started)
-                    server.learn()
+                    figures[host].cold_results.append(begin(server))
                     server.latencies(CALLS[language])
                     server.rate(CALLS[language] * TURNS, IN_FLIGHT)
                     figures[host].cold_peaks.append(resident(server.pid, "VmHWM"))
@@ -165,6 +161,14 @@ class Bench:
                 before = processor_seconds(server.pid)
                 time.sleep(1)
                 of.goes_on_after_cancel = processor_seconds(server.pid) - before
+
+
+def begin(server: Server) -> float:
+    """Has a server ready for turns. Returns how long after its start its first result was there, in seconds."""
+    server.begin_and_call()
+    took = time.perf_counter() - server.started
+    server.learn()
+    return took
 
 
 def forget(*places: Path) -> None:

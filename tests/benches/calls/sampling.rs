@@ -9,7 +9,10 @@ use holster_tests::figures::{forget_peak, peak_mib};
 
 use crate::sides::{Guest, Kind, Side};
 
-const PAIRS: usize = 5_000;
+/// Calls of each side, one right after the other in each of its turns: what a side does after its answer, it does while its next
+/// call goes on.
+const CALLS: usize = 5_000;
+const CALLS_IN_TURN: usize = 50;
 const LONGEST: Duration = Duration::from_secs(10);
 const WARM_UP: usize = 20;
 /// Calls of each side at a moderate load, and the pause before each.
@@ -77,11 +80,11 @@ async fn latencies(sides: &[Arc<Side>; 2]) -> [Vec<Duration>; 2] {
     }
     let mut times = [Vec::new(), Vec::new()];
     let start = Instant::now();
-    while times[0].len() < PAIRS && start.elapsed() < LONGEST {
-        // Each side goes first every other time: it may find what the other left in the caches.
-        let first = times[0].len() % 2;
-        for turn in [first, 1 - first] {
-            times[turn].push(timed(&sides[turn]).await);
+    while times[0].len() < CALLS && start.elapsed() < LONGEST {
+        for (times, side) in times.iter_mut().zip(sides) {
+            for _ in 0..CALLS_IN_TURN {
+                times.push(timed(side).await);
+            }
         }
     }
     times

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 enum Command {
     /// Show what is cached, the latest used first.
     List,
-    /// Authenticate every entry. Exits with 1 if one is forged or damaged; it will not be loaded in any case.
+    /// Authenticate every entry. Exits with 1 if one is forged, damaged or of another version; it will not be loaded in any case.
     Verify,
     /// Remove everything; components are compiled again when they are needed.
     Clear,
@@ -85,7 +85,7 @@ fn verify(global: &Global) -> Result<(), Exit> {
             }
         }
         print::line(&format!(
-            "{} entries, {bad} of them not authentic",
+            "{} entries, {bad} of them not to be loaded",
             verdicts.len()
         ))?;
     }
