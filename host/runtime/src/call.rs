@@ -337,10 +337,14 @@ impl Runtime {
         let spare = match component.spares.take(surroundings.sandbox) {
             Some(Taken::There(spare)) => Some(spare),
             Some(Taken::OnItsWay(spare)) => {
-                // However long it is on its way, this keeps no others from beginning.
+                // However long it is on its way, this keeps no others from beginning: who makes it has begun.
                 drop(beginning);
                 let spare = spare.await.ok();
-                beginning = self.begin(&computes).await;
+                let handed_over = spare.as_ref().and_then(|spare| spare.turns.hand_over());
+                beginning = match handed_over.filter(|_| !computes.load(Ordering::Relaxed)) {
+                    None => self.begin(&computes).await,
+                    handed_over => handed_over,
+                };
                 spare
             }
             None => None,

@@ -202,7 +202,12 @@ impl Turns {
 
     /// Keeps no others from beginning any more, though this guest's instance stays.
     pub(crate) fn let_others_begin(&self) {
-        self.stand().beginning = None;
+        drop(self.hand_over());
+    }
+
+    /// What whoever goes on with this guest's instance keeps others from beginning by, unless this has let them.
+    pub(crate) fn hand_over(&self) -> Beginning {
+        self.stand().beginning.take()
     }
 
     /// Lets everybody go first who is ready, and then, if the guest has computed for long, waits for a turn.
@@ -351,6 +356,18 @@ mod tests {
         let mut late = pin!(clock.begin(false));
         assert!(poll!(late.as_mut()).is_pending());
         drop(first);
+        assert!(poll!(late).is_ready());
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_on_with_an_instance_keeps_others_from_beginning() {
+        let clock = Clock::start(&Engine::default(), 1).unwrap();
+        let turns = a_guest(&clock, PATIENCE).await;
+        let handed_over = turns.hand_over();
+        drop(turns);
+        let mut late = pin!(clock.begin(false));
+        assert!(poll!(late.as_mut()).is_pending());
+        drop(handed_over);
         assert!(poll!(late).is_ready());
     }
 

@@ -19,7 +19,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 use crate::Runtime;
 use crate::bindings::Plugin;
 use crate::call::{Instance, Sandbox};
-use crate::clock::{Beginning, unknown};
+use crate::clock::{Beginning, Turns, unknown};
 use crate::egress::Visits;
 use crate::leak::LeakWatch;
 use crate::limits::Limits;
@@ -46,6 +46,15 @@ pub(crate) struct Spare {
     pub(crate) plugin: Plugin,
     /// The place that it takes in the engine.
     pub(crate) place: OwnedSemaphorePermit,
+    /// Those by which it was made. A call that waited for it has begun with them.
+    pub(crate) turns: Arc<Turns>,
+}
+
+/// One that is there, or on its way.
+struct Coming {
+    spare: oneshot::Receiver<Spare>,
+    /// Whether a call waits for it.
+    is_awaited: Arc<AtomicBool>,
 }
 
 /// What it takes to make one.
@@ -53,6 +62,7 @@ struct Promise {
     place: OwnedSemaphorePermit,
     beginning: Beginning,
     promised: oneshot::Sender<Spare>,
+    is_awaited: Arc<AtomicBool>,
 }
 
 /// An instance that a call has taken.
@@ -73,8 +83,7 @@ pub(crate) struct Spares {
 
 #[derive(Default)]
 struct Waiting {
-    /// Each is there, or on its way.
-    spares: VecDeque<oneshot::Receiver<Spare>>,
+    spares: VecDeque<Coming>,
     /// What the component was allowed when they were made.
     sandbox: Option<Sandbox>,
     /// How many calls asked for one, and when the last did.
@@ -101,13 +110,16 @@ impl Spares {
             waiting.spares.clear();
         }
         let mut first = waiting.spares.pop_front()?;
-        match first.try_recv() {
+        match first.spare.try_recv() {
             Ok(spare) => Some(Taken::There(spare)),
             Err(TryRecvError::Empty) if self.is_quick() => {
                 waiting.spares.push_front(first);
                 None
             }
-            Err(TryRecvError::Empty) => Some(Taken::OnItsWay(first)),
+            Err(TryRecvError::Empty) => {
+                first.is_awaited.store(true, Ordering::Relaxed);
+                Some(Taken::OnItsWay(first.spare))
+            }
             Err(TryRecvError::Closed) => None,
         }
     }
@@ -172,6 +184,7 @@ impl Runtime {
             place,
             beginning,
             promised,
+            is_awaited,
         }) = self.promise(component, sandbox)
         {
             let made = self.make(component, sandbox, place, beginning).await;
@@ -179,6 +192,9 @@ impl Runtime {
                 component.spares.unfit.store(true, Ordering::Relaxed);
                 return;
             };
+            if !is_awaited.load(Ordering::Relaxed) {
+                spare.turns.let_others_begin();
+            }
             // Whoever waited may have gone.
             let _ = promised.send(spare);
         }
@@ -198,7 +214,11 @@ impl Runtime {
         let place = place.try_acquire_owned().ok()?;
         let beginning = Some(self.engine.clock.begin_at_once()?);
         let (promised, spare) = oneshot::channel();
-        waiting.spares.push_back(spare);
+        let is_awaited = Arc::default();
+        waiting.spares.push_back(Coming {
+            spare,
+            is_awaited: Arc::clone(&is_awaited),
+        });
         if !mem::replace(&mut waiting.watched, true) {
             tokio::spawn(give_up_when_idle(Arc::downgrade(component)));
         }
@@ -206,6 +226,7 @@ impl Runtime {
             place,
             beginning,
             promised,
+            is_awaited,
         })
     }
 
@@ -245,13 +266,13 @@ impl Runtime {
             turns.keep(component.pre.instantiate_async(&mut store)),
         );
         let plugin = made.await.ok()?.ok()?;
-        turns.let_others_begin();
         component.spares.made_in(start.elapsed());
         let is_fit = store.data().is_untouched() && visits.take().is_empty();
         is_fit.then_some(Spare {
             store,
             plugin,
             place,
+            turns,
         })
     }
 }
