@@ -30,8 +30,8 @@ const CALLS: &str = "
 ## A call
 
 The tool `report` of the parity suite, called by bare wasmtime (the *floor*: the same engine settings, a fresh store and
-instance for every call, no limits, no schemas, no accounts) and by `Host::call`, in turns, in one process: one call after the
-other, then with a pause of 10 ms before each. Calls per second are those of two tasks on two threads. The peak is that of a process
+instance for every call, no limits, no schemas, no accounts) and by `Host::call`, in one process: in turns of fifty calls, one right
+after the other, then with a pause of 10 ms before each. Calls per second are those of two tasks on two threads. The peak is that of a process
 that makes only such calls; the floor's holds what its compiler took before, since bare wasmtime has no cache. What is beside it
 over MCP, a peer among it, is in [agents.md](agents.md).
 
