@@ -1,6 +1,7 @@
 //! One call: a fresh instance, the grants inside, a deadline outside.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -472,14 +473,16 @@ async fn within<T>(
     guest: impl AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
     let clock = store.data().session.as_ref().map(CallSession::clock);
-    let guest = turns.keep(guest(store));
-    let ended = match clock {
-        None => tokio::time::timeout(limits.time, guest).await.ok(),
-        Some(clock) => tokio::select! {
-            biased;
-            ended = guest => Some(ended),
-            () = clock.over() => None,
-        },
+    let ended = {
+        let guest = pin!(turns.keep(guest(store)));
+        match clock {
+            None => tokio::time::timeout(limits.time, guest).await.ok(),
+            Some(clock) => tokio::select! {
+                biased;
+                ended = guest => Some(ended),
+                () = clock.over() => None,
+            },
+        }
     };
     match ended {
         None => Err(CallError::TimedOut(limits.time)),

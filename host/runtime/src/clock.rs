@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -25,7 +25,7 @@ const EPOCH: Duration = Duration::from_millis(1);
 const FIRST: u64 = 2;
 /// Who has had less of a core than this, from the end of its first epoch on, does not compute for long: others had the core.
 const COMPUTED: Duration = Duration::from_millis(1);
-/// How long guests that have yet to begin wait for one that has begun and computes, or waits for a turn to.
+/// How much of a core a guest that has begun has had, or how long it waits for a turn, until others begin beside it.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// How many epochs pass without a guest before the clock stops.
 const LINGER: u32 = 20;
@@ -78,14 +78,13 @@ impl Clock {
     /// Waits until one more guest may begin. `computes` is whether it is taken for one that does so for long.
     pub(crate) async fn begin(&self, computes: bool) -> Beginning {
         let beginnings = Arc::clone(&self.shared.beginnings[usize::from(computes)]);
-        let permit = beginnings.acquire_owned().await.ok();
-        permit.map(|permit| (permit, Instant::now()))
+        beginnings.acquire_owned().await.ok()
     }
 
     /// Has one more guest begin if it need not wait for that.
     pub(crate) fn begin_at_once(&self) -> Beginning {
-        let permit = Arc::clone(&self.shared.beginnings[0]).try_acquire_owned();
-        permit.ok().map(|permit| (permit, Instant::now()))
+        let beginnings = Arc::clone(&self.shared.beginnings[0]);
+        beginnings.try_acquire_owned().ok()
     }
 
     /// Has the guest of a store, which begins now, yield at the end of every epoch. `computes` is whether the guest
@@ -130,9 +129,9 @@ pub(crate) fn unknown() -> Arc<AtomicBool> {
     Arc::new(AtomicBool::new(true))
 }
 
-/// Held from before the guest has an instance until it waits for the host or the instance is gone, or for a moment if it does
-/// neither, and since when.
-pub(crate) type Beginning = Option<(OwnedSemaphorePermit, Instant)>;
+/// Held from before the guest has an instance until it waits for the host or the instance is gone, or until it has computed for
+/// a moment.
+pub(crate) type Beginning = Option<OwnedSemaphorePermit>;
 
 /// The turns of one guest.
 pub(crate) struct Turns {
@@ -185,12 +184,16 @@ impl Turns {
             let mut stand = self.stand();
             stand.turn = None;
             stand.on_since = None;
-            let waits = polled.is_pending() && !stand.wants_on;
-            if waits {
-                stand.had = Duration::ZERO;
+            if polled.is_pending() {
+                let waits = !stand.wants_on;
+                // However long ago it began: others may have had its core, and its memory is only that of one more.
+                if waits || stand.had >= self.patience {
+                    stand.beginning = None;
+                }
+                if waits {
+                    stand.had = Duration::ZERO;
+                }
             }
-            let is_over = |since: Instant| waits || since.elapsed() >= self.patience;
-            stand.beginning.take_if(|(_, since)| is_over(*since));
             polled
         });
         let ended = ended.await;
@@ -308,6 +311,7 @@ fn tick(clock: &Shared, engine: &Engine) {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::time::Instant;
 
     use futures::poll;
 

@@ -192,11 +192,14 @@ impl Runtime {
                 component.spares.unfit.store(true, Ordering::Relaxed);
                 return;
             };
+            // A call that comes meanwhile finds it on its way or there, and what it begins by with it.
+            let waiting = component.spares.lock();
             if !is_awaited.load(Ordering::Relaxed) {
                 spare.turns.let_others_begin();
             }
-            // Whoever waited may have gone.
-            let _ = promised.send(spare);
+            let unwanted = promised.send(spare);
+            drop(waiting);
+            drop(unwanted);
         }
     }
 

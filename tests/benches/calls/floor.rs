@@ -115,6 +115,9 @@ impl Ready {
 /// As `host/runtime/src/engine.rs` has it: only so is the difference Holster's own.
 fn config() -> Config {
     const CALLS: u32 = 512;
+    let swaps = std::fs::read_to_string("/proc/swaps");
+    let scans = PoolingAllocationConfig::is_pagemap_scan_available()
+        && swaps.is_ok_and(|places| places.lines().count() <= 1);
     let mut pooling = PoolingAllocationConfig::new();
     pooling
         .total_component_instances(CALLS)
@@ -130,10 +133,10 @@ fn config() -> Config {
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)
         .max_unused_warm_slots(32)
-        .linear_memory_keep_resident(8 << 20)
+        .linear_memory_keep_resident(if scans { 8 << 20 } else { 0 })
         .table_keep_resident(512 << 10)
         .async_stack_keep_resident(64 << 10);
-    if PoolingAllocationConfig::is_pagemap_scan_available() {
+    if scans {
         pooling.pagemap_scan(Enabled::Yes);
     }
     let mut config = Config::new();
