@@ -316,6 +316,13 @@ pub(crate) struct Instance {
     _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
+impl Instance {
+    /// Keeps no others from beginning any more.
+    pub(crate) fn let_others_begin(&self) {
+        self.turns.let_others_begin();
+    }
+}
+
 impl Runtime {
     /// A place in the engine for one call.
     async fn place(&self) -> OwnedSemaphorePermit {

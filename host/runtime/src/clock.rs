@@ -23,8 +23,9 @@ const EPOCH: Duration = Duration::from_millis(1);
 /// A guest yields for the first time after one whole epoch: most calls are over then, and a tool whose calls are is not
 /// taken for one that computes.
 const FIRST: u64 = 2;
-/// Who has had less of a core than this, from the end of its first epoch on, does not compute for long: others had the core.
-const COMPUTED: Duration = Duration::from_millis(1);
+/// Who has had less of a core than this, from the end of its first epoch on, does not compute for long: others had the core,
+/// or what it reads was in no cache.
+const COMPUTED: Duration = Duration::from_millis(3);
 /// How much of a core a guest that has begun has had, or how long it waits for a turn, until others begin beside it.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// How many epochs pass without a guest before the clock stops.

@@ -109,13 +109,9 @@ impl Engine {
         })
     }
 
-    /// How many calls run.
-    pub(crate) fn running(&self) -> usize {
-        self.calls - self.slots.available_permits()
-    }
-
-    pub(crate) fn cores(&self) -> usize {
-        self.cores
+    /// Whether there are more calls than cores. What one that ends puts off then is not done any sooner, and takes memory.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.calls - self.slots.available_permits() > self.cores
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {

@@ -2,17 +2,17 @@
 //!
 //! An instance takes about as long to make, and to clear away, as a short call of it. So a component that is called again and
 //! again has some waiting, and what a call leaves is cleared away after its answer. Each serves one call and is thrown away:
-//! nothing of a call is in an instance that has yet to serve one. Where all cores are busy, a call does all of this itself.
+//! nothing of a call is in an instance that has yet to serve one. Where all cores are busy, or too much was left already, a call
+//! does all of this itself.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use wasmtime::Store;
 use wasmtime_wasi::WasiCtxBuilder;
 
@@ -36,6 +36,9 @@ const WAITING_QUICK: usize = 2;
 
 /// How many wait for all components of a process: what they hold is bounded with them.
 pub(crate) const SPARES: u32 = 32;
+
+/// How many instances of ended calls are left for later, for each component.
+const LEFT: usize = 2;
 
 /// After how long without a call the instances that wait are given up.
 const IDLE: Duration = Duration::from_secs(5);
@@ -65,6 +68,14 @@ struct Promise {
     is_awaited: Arc<AtomicBool>,
 }
 
+/// What a call has left.
+struct Left {
+    used: Instance,
+    sandbox: Sandbox,
+    component: Arc<LoadedComponent>,
+    runtime: Runtime,
+}
+
 /// An instance that a call has taken.
 pub(crate) enum Taken {
     There(Spare),
@@ -86,11 +97,10 @@ struct Waiting {
     spares: VecDeque<Coming>,
     /// What the component was allowed when they were made.
     sandbox: Option<Sandbox>,
-    /// How many calls asked for one, and when the last did.
+    /// How many calls asked for one.
     calls: u64,
-    last: Option<Instant>,
-    /// Whether somebody watches for the end of the calls.
-    watched: bool,
+    /// To the task that clears away and makes the next, as long as calls leave something to it.
+    maker: Option<mpsc::Sender<Left>>,
 }
 
 impl Spares {
@@ -105,7 +115,6 @@ impl Spares {
     pub(crate) fn take(&self, sandbox: &Sandbox) -> Option<Taken> {
         let mut waiting = self.lock();
         waiting.calls += 1;
-        waiting.last = Some(Instant::now());
         if waiting.sandbox.as_ref() != Some(sandbox) {
             waiting.spares.clear();
         }
@@ -153,26 +162,30 @@ impl Runtime {
         sandbox: &Sandbox,
         used: Instance,
     ) {
-        if component.spares.unfit.load(Ordering::Relaxed) || self.is_busy(&component.spares) {
+        if component.spares.unfit.load(Ordering::Relaxed) || self.engine.is_busy() {
             return;
         }
-        let (runtime, component) = (self.clone(), Arc::clone(component));
-        let sandbox = sandbox.clone();
-        tokio::spawn(async move {
-            drop(used);
-            runtime.make_spares(&component, &sandbox).await;
-        });
-    }
-
-    /// Whether there are too many calls for one that ends to leave something to others. What is put off then is not done any
-    /// sooner, and takes memory; where it takes little time, it has to find a thread that does nothing.
-    fn is_busy(&self, spares: &Spares) -> bool {
-        let (running, cores) = (self.engine.running(), self.engine.cores());
-        if spares.is_quick() {
-            running >= cores.min(Handle::current().metrics().num_workers())
-        } else {
-            running > cores
+        if component.spares.is_quick() {
+            // What little it holds keeps no others from beginning.
+            used.let_others_begin();
         }
+        let left = Left {
+            used,
+            sandbox: sandbox.clone(),
+            component: Arc::clone(component),
+            runtime: self.clone(),
+        };
+        let mut waiting = component.spares.lock();
+        let maker = waiting.maker.take_if(|maker| !maker.is_closed());
+        let maker = maker.unwrap_or_else(|| {
+            let (maker, left) = mpsc::channel(LEFT);
+            tokio::spawn(make_while_called(Arc::downgrade(component), left));
+            maker
+        });
+        let too_much = maker.try_send(left);
+        waiting.maker = Some(maker);
+        drop(waiting);
+        drop(too_much);
     }
 
     async fn make_spares(&self, component: &Arc<LoadedComponent>, sandbox: &Sandbox) {
@@ -222,9 +235,6 @@ impl Runtime {
             spare,
             is_awaited: Arc::clone(&is_awaited),
         });
-        if !mem::replace(&mut waiting.watched, true) {
-            tokio::spawn(give_up_when_idle(Arc::downgrade(component)));
-        }
         Some(Promise {
             place,
             beginning,
@@ -280,17 +290,19 @@ impl Runtime {
     }
 }
 
-async fn give_up_when_idle(component: std::sync::Weak<LoadedComponent>) {
-    loop {
-        tokio::time::sleep(IDLE).await;
-        let Some(component) = component.upgrade() else {
-            return;
-        };
+/// Clears away what calls have left, and makes the next instances, until no call has left anything for a while.
+async fn make_while_called(component: Weak<LoadedComponent>, mut left: mpsc::Receiver<Left>) {
+    while let Ok(Some(call)) = tokio::time::timeout(IDLE, left.recv()).await {
+        drop(call.used);
+        call.runtime
+            .make_spares(&call.component, &call.sandbox)
+            .await;
+    }
+    if let Some(component) = component.upgrade() {
         let mut waiting = component.spares.lock();
-        if waiting.last.is_none_or(|last| last.elapsed() >= IDLE) {
-            waiting.watched = false;
-            waiting.spares.clear();
-            return;
-        }
+        waiting.maker = None;
+        let given_up = mem::take(&mut waiting.spares);
+        drop(waiting);
+        drop(given_up);
     }
 }
