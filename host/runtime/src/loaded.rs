@@ -40,12 +40,13 @@ pub struct LoadedComponent {
 
 impl LoadedComponent {
     fn new(hash: ComponentHash, metadata: Metadata, pre: PluginPre<CallState>) -> Self {
+        let needed = pre.instance_pre().component().resources_required();
         Self {
             hash,
             computes: metadata.tools.iter().map(|_| unknown()).collect(),
             metadata,
             pre,
-            spares: Spares::default(),
+            spares: Spares::of(needed.and_then(|needed| needed.max_initial_memory_size)),
         }
     }
 
@@ -54,10 +55,7 @@ impl LoadedComponent {
         &self,
         store: &mut Store<CallState>,
     ) -> wasmtime::Result<Plugin> {
-        let start = Instant::now();
-        let plugin = self.pre.instantiate_async(store).await?;
-        self.spares.made_in(start.elapsed());
-        Ok(plugin)
+        self.pre.instantiate_async(store).await
     }
 
     /// Whether the last call of a tool computed for long: kept by the calls.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -29,10 +29,10 @@ use crate::state::{CallState, Surroundings};
 /// How many wait for each component: those of an interpreter hold megabytes.
 const WAITING: usize = 1;
 
-/// What takes less to make, as no interpreter's does, is there sooner than a thread that makes it can be woken: no call waits for
-/// it, and one waits for calls while the next is on its way.
-const QUICK: Duration = Duration::from_micros(40);
-const WAITING_QUICK: usize = 2;
+/// Those that begin with no more pages of 64 KiB than this, as no interpreter's do, hold little, and are there sooner than a thread
+/// that makes one can be woken: no call waits for it, and one waits for calls while the next is on its way.
+const SMALL: u64 = 32;
+const WAITING_SMALL: usize = 2;
 
 /// How many wait for all components of a process: what they hold is bounded with them.
 pub(crate) const SPARES: u32 = 32;
@@ -83,11 +83,10 @@ pub(crate) enum Taken {
 }
 
 /// The spares of one component.
-#[derive(Default)]
 pub(crate) struct Spares {
     waiting: Mutex<Waiting>,
-    /// Whether an instance was ever made in less than [`QUICK`].
-    is_quick: AtomicBool,
+    /// Whether its instances are no larger than [`SMALL`].
+    is_small: bool,
     /// Its instances hold something of the host as soon as they are made, which no other call may get.
     unfit: AtomicBool,
 }
@@ -104,10 +103,12 @@ struct Waiting {
 }
 
 impl Spares {
-    /// How long an instance took to make.
-    pub(crate) fn made_in(&self, took: Duration) {
-        if took < QUICK {
-            self.is_quick.store(true, Ordering::Relaxed);
+    /// None yet, of a component whose instances begin with so many pages, if that is known.
+    pub(crate) fn of(pages: Option<u64>) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            is_small: pages.is_some_and(|pages| pages <= SMALL),
+            unfit: AtomicBool::new(false),
         }
     }
 
@@ -121,7 +122,7 @@ impl Spares {
         let mut first = waiting.spares.pop_front()?;
         match first.spare.try_recv() {
             Ok(spare) => Some(Taken::There(spare)),
-            Err(TryRecvError::Empty) if self.is_quick() => {
+            Err(TryRecvError::Empty) if self.is_small => {
                 waiting.spares.push_front(first);
                 None
             }
@@ -133,14 +134,10 @@ impl Spares {
         }
     }
 
-    fn is_quick(&self) -> bool {
-        self.is_quick.load(Ordering::Relaxed)
-    }
-
     /// Whether one more is to wait.
     fn wants(&self, waiting: &Waiting) -> bool {
-        let most = if self.is_quick() {
-            WAITING_QUICK
+        let most = if self.is_small {
+            WAITING_SMALL
         } else {
             WAITING
         };
@@ -165,7 +162,7 @@ impl Runtime {
         if component.spares.unfit.load(Ordering::Relaxed) || self.engine.is_busy() {
             return;
         }
-        if component.spares.is_quick() {
+        if component.spares.is_small {
             // What little it holds keeps no others from beginning.
             used.let_others_begin();
         }
@@ -273,13 +270,11 @@ impl Runtime {
         });
         let (mut store, turns) = self.store(state, &unknown(), beginning, &sandbox.limits);
         let _running = self.engine.clock.run();
-        let start = Instant::now();
         let made = tokio::time::timeout(
             Limits::DISCOVERY.time,
             turns.keep(component.pre.instantiate_async(&mut store)),
         );
         let plugin = made.await.ok()?.ok()?;
-        component.spares.made_in(start.elapsed());
         let is_fit = store.data().is_untouched() && visits.take().is_empty();
         is_fit.then_some(Spare {
             store,
