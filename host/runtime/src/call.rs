@@ -294,7 +294,7 @@ impl Guest {
             async |store| {
                 let plugin = match made {
                     Some(made) => made,
-                    None => self.component.instantiate(&mut *store).await?,
+                    None => self.component.pre.instantiate_async(&mut *store).await?,
                 };
                 let tool = plugin.holster_plugin_tool();
                 tool.call_call(store, self.tool.as_str(), &self.arguments, &self.context)
@@ -310,17 +310,10 @@ pub(crate) struct Instance {
     store: Store<CallState>,
     /// Made by the call itself where it is not there yet.
     plugin: Option<Plugin>,
-    turns: Arc<Turns>,
+    pub(crate) turns: Arc<Turns>,
     /// That of the call, and that of an instance which waited for it. They come last: a place is free only once nothing
     /// is in it.
     _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
-}
-
-impl Instance {
-    /// Keeps no others from beginning any more.
-    pub(crate) fn let_others_begin(&self) {
-        self.turns.let_others_begin();
-    }
 }
 
 impl Runtime {

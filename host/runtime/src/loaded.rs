@@ -8,12 +8,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use holster_types::{ComponentHash, ToolName};
-use wasmtime::Store;
 use wasmtime::component::Component;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::background::{compile, in_background};
-use crate::bindings::{Plugin, PluginPre};
+use crate::bindings::PluginPre;
 use crate::call::discover;
 use crate::clock::unknown;
 use crate::component::{COMPONENT_BYTES, InvalidComponent, Metadata, inspect};
@@ -48,14 +47,6 @@ impl LoadedComponent {
             pre,
             spares: Spares::of(needed.and_then(|needed| needed.max_initial_memory_size)),
         }
-    }
-
-    /// An instance for a call that found none.
-    pub(crate) async fn instantiate(
-        &self,
-        store: &mut Store<CallState>,
-    ) -> wasmtime::Result<Plugin> {
-        self.pre.instantiate_async(store).await
     }
 
     /// Whether the last call of a tool computed for long: kept by the calls.

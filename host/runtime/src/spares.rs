@@ -162,27 +162,25 @@ impl Runtime {
         if component.spares.unfit.load(Ordering::Relaxed) || self.engine.is_busy() {
             return;
         }
-        if component.spares.is_small {
-            // What little it holds keeps no others from beginning.
-            used.let_others_begin();
-        }
-        let left = Left {
-            used,
-            sandbox: sandbox.clone(),
-            component: Arc::clone(component),
-            runtime: self.clone(),
-        };
         let mut waiting = component.spares.lock();
-        let maker = waiting.maker.take_if(|maker| !maker.is_closed());
-        let maker = maker.unwrap_or_else(|| {
+        waiting.maker.take_if(|maker| maker.is_closed());
+        let maker = waiting.maker.get_or_insert_with(|| {
             let (maker, left) = mpsc::channel(LEFT);
             tokio::spawn(make_while_called(Arc::downgrade(component), left));
             maker
         });
-        let too_much = maker.try_send(left);
-        waiting.maker = Some(maker);
-        drop(waiting);
-        drop(too_much);
+        if let Ok(room) = maker.try_reserve() {
+            if component.spares.is_small {
+                // What little it holds keeps no others from beginning.
+                used.turns.let_others_begin();
+            }
+            room.send(Left {
+                used,
+                sandbox: sandbox.clone(),
+                component: Arc::clone(component),
+                runtime: self.clone(),
+            });
+        }
     }
 
     async fn make_spares(&self, component: &Arc<LoadedComponent>, sandbox: &Sandbox) {
