@@ -146,6 +146,11 @@ pub enum CallError {
     InvalidOutput(String),
     #[error("the component changed while its accounts were looked up; call the tool again")]
     OtherComponent,
+    #[error(
+        "this machine was given swap space while Holster ran, where what a call leaves could be found by another; start \
+         Holster again"
+    )]
+    SwapAdded,
     #[error("{0}")]
     LeakedSecret(Leak),
 }
@@ -167,6 +172,7 @@ impl CallError {
             Self::Trapped(_) => "crashed",
             Self::InvalidOutput(_) => "broken_contract",
             Self::OtherComponent => "component_changed",
+            Self::SwapAdded => "swap_added",
             Self::LeakedSecret(_) => "leaked_secret",
         }
     }
@@ -211,6 +217,9 @@ impl Runtime {
         } = invocation;
         if granted_to != *component.hash() {
             return Err(CallError::OtherComponent);
+        }
+        if !self.engine.is_clean() {
+            return Err(CallError::SwapAdded);
         }
         let limits = &sandbox.limits;
         let grants: Arc<[Sealed]> = grants
@@ -449,6 +458,9 @@ pub(crate) async fn discover(
     state: CallState,
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let place = runtime.place().await;
+    if !runtime.engine.is_clean() {
+        return Err(CallError::SwapAdded);
+    }
     let running = runtime.engine.clock.run();
     let computes = unknown();
     let beginning = runtime.begin(&computes).await;

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::spares::SPARES;
 use crate::state::CallState;
+use crate::swap::NoSwap;
 
 /// Stack of a guest. CPython needs about half of it for its own recursion limit.
 const WASM_STACK_BYTES: usize = 1 << 20;
@@ -76,15 +77,22 @@ pub(crate) struct Engine {
     /// One permit for each component that may be compiled at the same time.
     pub(crate) compilers: Arc<Semaphore>,
     pub(crate) clock: Clock,
+    /// What finding the memory that a call wrote to rests on, if a call's memory is found so.
+    no_swap: Option<NoSwap>,
 }
 
 impl Engine {
     pub(crate) fn start(settings: &EngineSettings) -> Result<Self, RuntimeError> {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let calls = settings.concurrent_calls.clamp(1, 10_000);
+        // wasmtime 48 passes over what a guest wrote and the system then moved out of memory: the next guest would find it.
+        let scans = settings.pooling && PoolingAllocationConfig::is_pagemap_scan_available();
+        let mut no_swap = scans.then(NoSwap::so_far).flatten();
         let wasmtime = if settings.pooling {
-            undivided(&config(Some(calls + SPARES))).or_else(|error| {
+            let pool = pooling(calls + SPARES, no_swap.is_some());
+            undivided(&config(Some(pool))).or_else(|error| {
                 tracing::warn!("no address space for a pool of {calls} instances, allocating on demand: {error:#}");
+                no_swap = None;
                 wasmtime::Engine::new(&config(None))
             })
         } else {
@@ -106,7 +114,13 @@ impl Engine {
             questions: Arc::new(Semaphore::new((calls / 4).max(1))),
             compilers: Arc::new(Semaphore::new(cores)),
             clock,
+            no_swap,
         })
+    }
+
+    /// Whether an instance begins with the memory of its component alone, whatever others left in its place.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.no_swap.as_ref().is_none_or(NoSwap::is_true_still)
     }
 
     /// Whether there are more calls than cores. What one that ends puts off then is not done any sooner, and takes memory.
@@ -153,8 +167,7 @@ fn see_one_core() -> rustix::io::Result<()> {
     sched_setaffinity(None, &one)
 }
 
-/// `pool`: for how many calls, running or to come, to reserve space.
-fn config(pool: Option<u32>) -> Config {
+fn config(pool: Option<PoolingAllocationConfig>) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -167,16 +180,15 @@ fn config(pool: Option<u32>) -> Config {
         .native_unwind_info(false)
         // Tools are WASI 0.2: nothing of the async component model is linked, and its bookkeeping costs each call.
         .concurrency_support(false);
-    if let Some(calls) = pool {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling(calls)));
+    if let Some(pool) = pool {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config
 }
 
-fn pooling(calls: u32) -> PoolingAllocationConfig {
+/// Space for so many calls, running or to come. `scans`: whether to look for the memory that a call wrote to.
+fn pooling(calls: u32, scans: bool) -> PoolingAllocationConfig {
     let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-    // wasmtime 48 passes over what a guest wrote and the system then moved out of memory: the next guest would find it.
-    let scans = PoolingAllocationConfig::is_pagemap_scan_available() && !may_swap();
     let mut pooling = PoolingAllocationConfig::new();
     pooling
         .total_component_instances(calls)
@@ -202,12 +214,6 @@ fn pooling(calls: u32) -> PoolingAllocationConfig {
     pooling
 }
 
-/// Whether the system has somewhere to move memory to, or does not say.
-fn may_swap() -> bool {
-    // Below a heading, one line for each place.
-    std::fs::read_to_string("/proc/swaps").map_or(true, |places| places.lines().count() > 1)
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use wasmtime::{Instance, Module, Store};
@@ -216,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_one_thread_leaves_warm_another_finds() {
-        let engine = undivided(&config(Some(512))).unwrap();
+        let engine = undivided(&config(Some(pooling(512, false)))).unwrap();
         let module = wat::parse_str("(module (memory 1))").unwrap();
         let module = Module::new(&engine, module).unwrap();
         for _ in 0..8 {

@@ -29,6 +29,7 @@ mod sealing;
 mod session;
 mod spares;
 mod state;
+mod swap;
 mod tool;
 
 pub use background::{cores, in_background};

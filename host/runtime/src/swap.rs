@@ -1,0 +1,77 @@
+//! Whether the system has somewhere to move memory to.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// A system that had no swap space when this was made.
+pub(crate) struct NoSwap {
+    /// The list of places, which says at no cost that it has changed: once for each change.
+    places: File,
+    has_changed: AtomicBool,
+}
+
+impl NoSwap {
+    /// `None` if the system has some, or does not say.
+    pub(crate) fn so_far() -> Option<Self> {
+        let mut places = File::open("/proc/swaps").ok()?;
+        let mut list = String::new();
+        places.read_to_string(&mut list).ok()?;
+        // Below a heading, one line for each place.
+        (list.lines().count() <= 1).then(|| Self::listed_in(places))
+    }
+
+    fn listed_in(places: File) -> Self {
+        Self {
+            places,
+            has_changed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether there has been none since. Some that is gone again counts: what was moved there comes back late.
+    pub(crate) fn is_true_still(&self) -> bool {
+        if self.changes().unwrap_or(true) {
+            self.has_changed.store(true, Ordering::Relaxed);
+        }
+        !self.has_changed.load(Ordering::Relaxed)
+    }
+
+    fn changes(&self) -> io::Result<bool> {
+        let mut places = [PollFd::new(&self.places, PollFlags::PRI)];
+        let at_once = Timespec::default();
+        Ok(poll(&mut places, Some(&at_once))? > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::time::{Duration, Instant};
+
+    use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_the_list_counts_for_good() {
+        // A socket tells of urgent data as the list does of a change.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (receiver, _) = listener.accept().unwrap();
+        let changed = receiver.try_clone().unwrap();
+        let swap = NoSwap::listed_in(File::from(OwnedFd::from(receiver)));
+        assert!(swap.is_true_still());
+
+        send(&sender, b"!", SendFlags::OOB).unwrap();
+        let patience = Instant::now() + Duration::from_secs(30);
+        while swap.is_true_still() {
+            assert!(Instant::now() < patience, "the change is not seen");
+        }
+        recv(&changed, &mut [0; 1], RecvFlags::OOB).unwrap();
+        assert!(!swap.changes().unwrap());
+        assert!(!swap.is_true_still());
+    }
+}
