@@ -50,6 +50,22 @@ pub fn component_that_says(word: [u8; 4]) -> Vec<u8> {
     ))
 }
 
+/// A component whose tool `say` says `warm` in an instance that has listed its tools before, and `cold` in another.
+pub fn component_that_warms_up() -> Vec<u8> {
+    let listing = guest::listing(&[guest::Tool::called("say")]);
+    guest::guest(&format!(
+        "{listing}
+
+         (data $text (i32.const 0x1040) \"cold\")
+
+         (func $list_tools (type $lists)
+           (memory.init $warm (i32.const 0x1040) (i32.const 0) (i32.const 4))
+           (global.get $tools))
+
+         (data $warm \"warm\")"
+    ))
+}
+
 /// All of them.
 pub fn cases() -> Vec<Case> {
     [

@@ -50,9 +50,9 @@ export async function bundle(module) {
       stdin: {
         contents: `import tools from ${JSON.stringify(path)};
           import { exportTools } from ${JSON.stringify(GLUE)};
-          import { call, calls } from ${JSON.stringify(REHEARSAL)};
+          import { call, calls, warmUp } from ${JSON.stringify(REHEARSAL)};
           import { rehearse } from '${REHEARSING}';
-          export const tool = exportTools(tools);
+          export const tool = exportTools(tools, warmUp);
           await rehearse(call, calls);`,
         resolveDir: dirname(path),
         sourcefile: ENTRY,

@@ -13,13 +13,17 @@ import * as session from './session.js';
  * The export `tool` of the contract.
  *
  * @param {Tool | Tool[]} declared what the author's module exports as its default
+ * @param {() => void} [warmUp] what is done when the tools are listed: the host asks for that while an instance waits for its call
  */
-export function exportTools(declared) {
+export function exportTools(declared, warmUp) {
   const tools = byName(Array.isArray(declared) ? declared : [declared]);
   const definitions = [...tools.values()].map((tool) => tool.definition);
 
   return {
-    listTools: () => definitions,
+    listTools() {
+      warmUp?.();
+      return definitions;
+    },
 
     /**
      * What is there at once is given at once: to wait costs an engine as much as the rest of a small call.

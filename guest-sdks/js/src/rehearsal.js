@@ -1,4 +1,4 @@
-// Calls that nobody sees, made while a component is built.
+// Calls that nobody sees, made while a component is built, and while an instance of it waits for its call.
 //
 // An engine makes much of itself when it is first needed: prototypes, the bytecode of functions, shapes of objects. What
 // is there when the build ends is there when a call starts; the rest each call would make anew.
@@ -26,11 +26,16 @@ const count = tool({
 
 export const { call } = exportTools([say, count]);
 
-/** The name and the arguments of each call. */
+/** The name and the arguments of each call. @type {[string, string][]} */
 export const calls = [
   ['say', '{"text":"ready, set"}'],
   ['count', '{"texts":["one","two"]}'],
 ];
+
+/** What a call writes to first in the memory that all calls begin with is copied for it: here, before there is a call. */
+export function warmUp() {
+  for (const [name, args] of calls) call(name, args, { thread: 'rehearsal', profile: 'rehearsal', deadline: 0n });
+}
 
 /** @param {{ [name: string]: import('./schema.js').Schema }} properties */
 function object(properties) {

@@ -218,3 +218,17 @@ test('a setting that the operator gave wins over the other value', async () => {
     assert.equal(config.get('other'), undefined);
   });
 });
+
+test('what is warmed up when the tools are listed changes nothing of the list, and the rehearsals succeed', async () => {
+  const { call, calls, warmUp } = await import('../src/rehearsal.js');
+  const declared = named(() => 'ready');
+  let rehearsed = 0;
+  const exported = exportTools(declared, () => {
+    warmUp();
+    rehearsed += 1;
+  });
+  assert.deepEqual(exported.listTools(), exportTools(declared).listTools());
+  assert.equal(rehearsed, 1);
+  const context = { thread: 'rehearsal', profile: 'rehearsal', deadline: 0n };
+  for (const [name, args] of calls) assert.equal((await call(name, args, context)).content.length, 1);
+});

@@ -403,7 +403,7 @@ impl Runtime {
     }
 
     /// Begins a call in a store.
-    fn limit(
+    pub(crate) fn limit(
         &self,
         store: &mut Store<CallState>,
         computes: &Arc<AtomicBool>,

@@ -4,6 +4,9 @@
 //! again has some waiting, and what a call leaves is cleared away after its answer. Each serves one call and is thrown away:
 //! nothing of a call is in an instance that has yet to serve one. Where all cores are busy, or too much was left already, a call
 //! does all of this itself.
+//!
+//! An instance of an interpreter that still waits when calls have paused lists its tools meanwhile: what an interpreter does for
+//! the first time takes longer, and its memory is given to it page by page.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -43,6 +46,12 @@ const LEFT: usize = 2;
 /// After how long without a call the instances that wait are given up.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// After how long without a call calls have paused.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long an instance may take to list its tools while it waits. Who takes longer does not do so again.
+const LISTING: Duration = Duration::from_millis(100);
+
 /// An instance that has yet to serve a call.
 pub(crate) struct Spare {
     pub(crate) store: Store<CallState>,
@@ -58,6 +67,15 @@ struct Coming {
     spare: oneshot::Receiver<Spare>,
     /// Whether a call waits for it.
     is_awaited: Arc<AtomicBool>,
+}
+
+impl Coming {
+    /// With what brings it.
+    fn promised() -> (oneshot::Sender<Spare>, Self) {
+        let (promised, spare) = oneshot::channel();
+        let is_awaited = Arc::default();
+        (promised, Self { spare, is_awaited })
+    }
 }
 
 /// What it takes to make one.
@@ -89,6 +107,8 @@ pub(crate) struct Spares {
     is_small: bool,
     /// Its instances hold something of the host as soon as they are made, which no other call may get.
     unfit: AtomicBool,
+    /// Its instances list no tools while they wait: they are soon warm, or hold something of the host afterwards.
+    stays_cold: AtomicBool,
 }
 
 #[derive(Default)]
@@ -105,10 +125,12 @@ struct Waiting {
 impl Spares {
     /// None yet, of a component whose instances begin with so many pages, if that is known.
     pub(crate) fn of(pages: Option<u64>) -> Self {
+        let is_small = pages.is_some_and(|pages| pages <= SMALL);
         Self {
             waiting: Mutex::default(),
-            is_small: pages.is_some_and(|pages| pages <= SMALL),
+            is_small,
             unfit: AtomicBool::new(false),
+            stays_cold: AtomicBool::new(is_small),
         }
     }
 
@@ -131,6 +153,24 @@ impl Spares {
                 Some(Taken::OnItsWay(first.spare))
             }
             Err(TryRecvError::Closed) => None,
+        }
+    }
+
+    /// The instance that waits for calls in this sandbox, which no call gets meanwhile.
+    fn take_back(&self, sandbox: &Sandbox) -> Option<Spare> {
+        let mut waiting = self.lock();
+        if waiting.sandbox.as_ref() != Some(sandbox) {
+            return None;
+        }
+        waiting.spares.pop_front()?.spare.try_recv().ok()
+    }
+
+    /// Has an instance wait that was taken back, if calls are still in this sandbox.
+    fn put_back(&self, spare: Spare, sandbox: &Sandbox) {
+        let (promised, coming) = Coming::promised();
+        let mut waiting = self.lock();
+        if waiting.sandbox.as_ref() == Some(sandbox) && promised.send(spare).is_ok() {
+            waiting.spares.push_front(coming);
         }
     }
 
@@ -224,12 +264,9 @@ impl Runtime {
         let place = Arc::clone(&self.engine.spare_slots);
         let place = place.try_acquire_owned().ok()?;
         let beginning = Some(self.engine.clock.begin_at_once()?);
-        let (promised, spare) = oneshot::channel();
-        let is_awaited = Arc::default();
-        waiting.spares.push_back(Coming {
-            spare,
-            is_awaited: Arc::clone(&is_awaited),
-        });
+        let (promised, coming) = Coming::promised();
+        let is_awaited = Arc::clone(&coming.is_awaited);
+        waiting.spares.push_back(coming);
         Some(Promise {
             place,
             beginning,
@@ -281,15 +318,57 @@ impl Runtime {
             turns,
         })
     }
+
+    /// Has the instance that waits for a call list its tools, if that does not keep a call from beginning.
+    async fn warm(&self, component: &Arc<LoadedComponent>, sandbox: &Sandbox) {
+        let spares = &component.spares;
+        if spares.stays_cold.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(beginning) = self.engine.clock.begin_at_once() else {
+            return;
+        };
+        let Some(mut spare) = spares.take_back(sandbox) else {
+            return;
+        };
+        let Spare { store, plugin, .. } = &mut spare;
+        let turns = self.limit(store, &Arc::default(), Some(beginning), &sandbox.limits);
+        let _running = self.engine.clock.run();
+        let listed = tokio::time::timeout(
+            LISTING,
+            turns.keep(plugin.holster_plugin_tool().call_list_tools(store)),
+        );
+        let has_listed = matches!(listed.await, Ok(Ok(_)));
+        turns.let_others_begin();
+        if has_listed && spare.store.data().is_untouched() {
+            spares.put_back(spare, sandbox);
+        } else {
+            spares.stays_cold.store(true, Ordering::Relaxed);
+            drop(spare);
+            self.make_spares(component, sandbox).await;
+        }
+    }
 }
 
 /// Clears away what calls have left, and makes the next instances, until no call has left anything for a while.
 async fn make_while_called(component: Weak<LoadedComponent>, mut left: mpsc::Receiver<Left>) {
-    while let Ok(Some(call)) = tokio::time::timeout(IDLE, left.recv()).await {
-        drop(call.used);
-        call.runtime
-            .make_spares(&call.component, &call.sandbox)
-            .await;
+    let mut next = left.recv().await;
+    while let Some(call) = next {
+        let Left {
+            used,
+            sandbox,
+            component,
+            runtime,
+        } = call;
+        drop(used);
+        runtime.make_spares(&component, &sandbox).await;
+        let mut received = tokio::time::timeout(PAUSE, left.recv()).await;
+        if received.is_err() {
+            runtime.warm(&component, &sandbox).await;
+            drop((component, sandbox, runtime));
+            received = tokio::time::timeout(IDLE, left.recv()).await;
+        }
+        next = received.ok().flatten();
     }
     if let Some(component) = component.upgrade() {
         let mut waiting = component.spares.lock();

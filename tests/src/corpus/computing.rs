@@ -1,7 +1,7 @@
 //! Guests that compute for ever, and guests that crash.
 
 use super::case::Case;
-use super::case::Must::{BeRefused, Fail};
+use super::case::Must::{Answer, BeRefused, Fail};
 
 pub(super) fn cases() -> Vec<Case> {
     [for_ever(), crashing()].into_iter().flatten().collect()
@@ -66,6 +66,16 @@ fn for_ever() -> Vec<Case> {
             "loops for ever once the list of its tools was read",
             BeRefused("it may take 5 s, and takes longer"),
             "(func $tools_were_read (type $clears) (loop (br 0)))",
+        ),
+        // Only to the first list is chance the same every time: nought.
+        Case::call(
+            "spin_when_listed_again",
+            "lists its tools, and loops for ever when it is to list them once more while it waits for a call",
+            Answer("done"),
+            "(func $list_tools (type $lists)
+               (call $random (i64.const 8) (global.get $into))
+               (loop (br_if 0 (i64.ne (i64.load (i32.load (global.get $into))) (i64.const 0))))
+               (global.get $tools))",
         ),
     ]
 }

@@ -131,6 +131,18 @@ fn handles() -> Vec<Case> {
             crashes("handle"),
             "(call $token (call $new_fields) (global.get $into))",
         ),
+        Case::call(
+            "keep_a_handle_for_a_call",
+            "keeps what it took when it listed its tools, and looks for it in a call",
+            Answer("done"),
+            "(global $kept (mut i32) (i32.const -1))
+
+             (func $list_tools (type $lists) (global.set $kept (call $stdout)) (global.get $tools))
+
+             (func $call (type $calls)
+               (if (i32.ne (global.get $kept) (i32.const -1)) (then (unreachable)))
+               (global.get $answer))",
+        ),
     ]
 }
 

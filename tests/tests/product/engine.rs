@@ -1,8 +1,11 @@
-//! The engine where the machine gives less than it asks for.
+//! The engine where the machine gives less than it asks for, and where it leaves time.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use holster_tests::{Fixture, component};
+use holster_core::{Host, Outcome};
+use holster_tests::{Fixture, call, component, corpus};
+use serde_json::json;
 
 #[test]
 fn where_there_is_no_address_space_for_a_pool_calls_run_all_the_same_with_a_warning() {
@@ -24,4 +27,22 @@ fn where_there_is_no_address_space_for_a_pool_calls_run_all_the_same_with_a_warn
     assert!(output.status.success(), "{err}");
     assert!(out.contains("\"words\": 2"), "{out}");
     assert!(err.contains("allocating on demand"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_waits_while_nobody_calls_lists_its_tools_meanwhile() {
+    let fixture = Fixture::new("");
+    fixture.plug_in_bytes(&corpus::component_that_warms_up(), "it.wasm");
+    let host = Host::open(fixture.config()).await.unwrap();
+    host.settled().await;
+    let says = async || match host.call(call("say", json!({}))).await {
+        Outcome::Finished(finished) => format!("{:?}", finished.output.content),
+        other => panic!("{other:?}"),
+    };
+    assert!(says().await.contains("cold"));
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !says().await.contains("warm") {
+        assert!(Instant::now() < patience, "it stays cold");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

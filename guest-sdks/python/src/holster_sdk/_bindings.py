@@ -32,17 +32,21 @@ def component(module: str) -> type:
     """
     importlib.import_module(module)
     tools = _answers.Tools(_tool.registered)
-    exported = _exported(tools)
+    rehearse = _rehearsal()
+    exported = _exported(tools, rehearse)
     _host.use(_ComponentHost())
-    _image.settle_at_the_end(_rehearsal(), [tool.function for tool in tools])
+    _image.settle_at_the_end(rehearse, [tool.function for tool in tools])
     return exported
 
 
-def _exported(tools: _answers.Tools) -> type:
+def _exported(tools: _answers.Tools, warm_up: Callable[[], None] | None = None) -> type:
     definitions = [_definition(tool.definition) for tool in tools]
 
     class Tool:
         def list_tools(self) -> list[Any]:
+            # The host asks for this while an instance waits: what its call would write to first is written to now.
+            if warm_up is not None:
+                warm_up()
             return definitions
 
         def call(self, name: str, arguments: str, context: Any) -> Any:
