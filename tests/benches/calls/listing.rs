@@ -196,15 +196,10 @@ fn renamed(component: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn built_holster() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
+    // With any test beside it, cargo takes the features that tests have, as it did for this bench: else it builds the engine anew.
     build
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--workspace",
-            "--bin",
-            "holster",
-        ])
+        .args(["build", "--quiet", "--release", "--workspace"])
+        .args(["--bin", "holster", "--test", "architecture"])
         .current_dir(holster_tests::repository());
     std::io::stderr().write_all(&build.output()?.stderr)?;
     let holster = crate::folder().with_file_name("release").join("holster");

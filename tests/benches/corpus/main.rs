@@ -1,7 +1,7 @@
 //! What a well-behaved tool feels of hostile neighbours.
 //!
 //! Every case of the corpus is taken in and called, several times at once and again and again, for a second, beside tools
-//! that are called all the while. `cargo bench -p holster-tests --bench corpus` prints what happened and how long the calls
+//! that are called all the while. `cargo bench --workspace --bench corpus` prints what happened and how long the calls
 //! of the tools beside it took; with `-- --table FILE` it writes that as a Markdown table. Needs the components of
 //! `cargo xtask components`.
 

@@ -18,7 +18,7 @@ const LENGTH: usize = 120;
 const HEAD: &str = "\
 # Hostile components
 
-Made by `cargo bench -p holster-tests --bench corpus -- --table host/docs/hostile.md`, after `cargo xtask components`.
+Made by `cargo bench --workspace --bench corpus -- --table host/docs/hostile.md`, after `cargo xtask components`.
 
 What [the adversarial corpus](../../tests/src/corpus.rs) tries against a host, what must come of it (the test `corpus` asserts that),
 what came of it, and what two tools felt of it that were called all the while, in the same process, with calls on a runtime of
