@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
 /// A system that had no swap space when this was made.
 pub(crate) struct NoSwap {
@@ -41,7 +42,8 @@ impl NoSwap {
     fn changes(&self) -> io::Result<bool> {
         let mut places = [PollFd::new(&self.places, PollFlags::PRI)];
         let at_once = Timespec::default();
-        Ok(poll(&mut places, Some(&at_once))? > 0)
+        // A signal that comes in between says nothing of swap space.
+        Ok(retry_on_intr(|| poll(&mut places, Some(&at_once)))? > 0)
     }
 }
 
