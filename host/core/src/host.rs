@@ -7,8 +7,8 @@ use std::sync::Arc;
 use holster_audit::{CalledComponent, Event};
 use holster_broker::{Broker, BrokerSettings, Owner, Unmet, Users};
 use holster_runtime::{
-    CallContext, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError, RuntimeSettings,
-    Sandbox, ToolDefinition,
+    CallContext, CallError, CodeCache, HostVisit, Invocation, Report, Runtime, RuntimeError,
+    RuntimeSettings, Sandbox, ToolDefinition,
 };
 use holster_types::{ComponentName, Grant, ProfileName, TenantId, ThreadId, ToolName};
 use prometheus_client::registry::Registry;
@@ -135,6 +135,11 @@ impl Host {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(watcher);
         Ok(())
+    }
+
+    /// Whether calls run at all. Where not, none does until the process starts again.
+    pub fn ready(&self) -> Result<(), CallError> {
+        self.runtime.ready()
     }
 
     /// The catalogue as it is now; components may still be loading.

@@ -16,8 +16,9 @@ use crate::Runtime;
 use crate::auth::TooManyHostCalls;
 use crate::background::{compute, in_background};
 use crate::bindings::{Plugin, PluginPre, wit_tool};
-use crate::clock::{Beginning, Running, Turns, unknown};
+use crate::clock::{Beginning, Turns, unknown};
 use crate::egress::{Speaker, Visits};
+use crate::engine::Engine;
 use crate::files::TooMuchWritten;
 use crate::folders::{self, Folder, MissingFolder};
 use crate::leak::{Leak, LeakWatch};
@@ -179,6 +180,11 @@ impl CallError {
 }
 
 impl Runtime {
+    /// Whether calls run at all. Where not, none does until the process starts again.
+    pub fn ready(&self) -> Result<(), CallError> {
+        self.engine.ready()
+    }
+
     /// Runs one tool of a component in an instance that serves no other call. Dropping the future ends the call: the
     /// guest's code, its host functions, its requests.
     pub async fn call(
@@ -218,9 +224,6 @@ impl Runtime {
         if granted_to != *component.hash() {
             return Err(CallError::OtherComponent);
         }
-        if !self.engine.is_clean() {
-            return Err(CallError::SwapAdded);
-        }
         let limits = &sandbox.limits;
         let grants: Arc<[Sealed]> = grants
             .into_iter()
@@ -253,7 +256,7 @@ impl Runtime {
             arguments,
             context,
             limits: limits.clone(),
-            running: self.engine.clock.run(),
+            engine: Arc::clone(&self.engine),
         };
         let answer = if instance.turns.computes() {
             let watch = Arc::clone(&watch);
@@ -287,7 +290,7 @@ struct Guest {
     arguments: String,
     context: wit_tool::CallContext,
     limits: Limits,
-    running: Running,
+    engine: Arc<Engine>,
 }
 
 type Answer = Result<wit_tool::ToolOutput, wit_tool::ToolError>;
@@ -295,8 +298,8 @@ type Answer = Result<wit_tool::ToolOutput, wit_tool::ToolError>;
 impl Guest {
     async fn answer(self, instance: &mut Instance) -> Result<Answer, CallError> {
         let made = instance.plugin.take();
-        let _running = self.running;
         within(
+            &self.engine,
             &mut instance.store,
             &instance.turns,
             &self.limits,
@@ -458,35 +461,40 @@ pub(crate) async fn discover(
     state: CallState,
 ) -> Result<Vec<wit_tool::ToolDefinition>, CallError> {
     let place = runtime.place().await;
-    if !runtime.engine.is_clean() {
-        return Err(CallError::SwapAdded);
-    }
-    let running = runtime.engine.clock.run();
     let computes = unknown();
     let beginning = runtime.begin(&computes).await;
-    let (mut store, turns) = runtime.store(state, &computes, beginning, &Limits::DISCOVERY);
-    let pre = pre.clone();
+    let (store, turns) = runtime.store(state, &computes, beginning, &Limits::DISCOVERY);
+    let (engine, pre) = (Arc::clone(&runtime.engine), pre.clone());
     let guest = Box::pin(async move {
-        let _held = (place, running);
-        within(&mut store, &turns, &Limits::DISCOVERY, async |store| {
+        // Free only once nothing is in it.
+        let _place = place;
+        let mut store = store;
+        let list = async |store: &mut Store<CallState>| {
             let plugin = pre.instantiate_async(&mut *store).await?;
             plugin.holster_plugin_tool().call_list_tools(store).await
-        })
-        .await
+        };
+        within(&engine, &mut store, &turns, &Limits::DISCOVERY, list).await
     });
     compute(guest).await
 }
 
-/// Runs guest code in a store, until it ends or its time is over.
-async fn within<T>(
+/// Runs guest code in a store, until it ends or its time is over. All of it runs by this.
+pub(crate) async fn within<T>(
+    engine: &Engine,
     store: &mut Store<CallState>,
     turns: &Turns,
     limits: &Limits,
     guest: impl AsyncFnOnce(&mut Store<CallState>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
     let clock = store.data().session.as_ref().map(CallSession::clock);
+    let _running = engine.clock.run();
     let ended = {
-        let guest = pin!(turns.keep(guest(store)));
+        let guest = async {
+            // No sooner: it may have waited for its turn, and its instance may be made by this.
+            engine.ready()?;
+            Ok::<_, CallError>(guest(store).await)
+        };
+        let guest = pin!(turns.keep(guest));
         match clock {
             None => tokio::time::timeout(limits.time, guest).await.ok(),
             Some(clock) => tokio::select! {
@@ -498,8 +506,9 @@ async fn within<T>(
     };
     match ended {
         None => Err(CallError::TimedOut(limits.time)),
-        Some(Ok(value)) => Ok(value),
-        Some(Err(error)) => Err(explain(&error, store.data(), limits)),
+        Some(Err(refused)) => Err(refused),
+        Some(Ok(Ok(value))) => Ok(value),
+        Some(Ok(Err(error))) => Err(explain(&error, store.data(), limits)),
     }
 }
 

@@ -8,6 +8,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::background::cores;
+use crate::call::CallError;
 use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::spares::SPARES;
@@ -119,8 +120,11 @@ impl Engine {
     }
 
     /// Whether an instance begins with the memory of its component alone, whatever others left in its place.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.no_swap.as_ref().is_none_or(NoSwap::is_true_still)
+    pub(crate) fn ready(&self) -> Result<(), CallError> {
+        match &self.no_swap {
+            Some(no_swap) if !no_swap.is_true_still() => Err(CallError::SwapAdded),
+            _ => Ok(()),
+        }
     }
 
     /// Whether there are more calls than cores. What one that ends puts off then is not done any sooner, and takes memory.

@@ -21,7 +21,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::Runtime;
 use crate::bindings::Plugin;
-use crate::call::{Instance, Sandbox};
+use crate::call::{Instance, Sandbox, within};
 use crate::clock::{Beginning, Turns, unknown};
 use crate::egress::Visits;
 use crate::leak::LeakWatch;
@@ -288,6 +288,7 @@ impl Runtime {
             hosts: Vec::new(),
             limits: Limits {
                 requests: 0,
+                time: Limits::DISCOVERY.time,
                 ..sandbox.limits.clone()
             },
             ..sandbox.clone()
@@ -304,12 +305,16 @@ impl Runtime {
                 .for_call(None, &nobody, &sandbox, Arc::clone(&visits)),
         });
         let (mut store, turns) = self.store(state, &unknown(), beginning, &sandbox.limits);
-        let _running = self.engine.clock.run();
-        let made = tokio::time::timeout(
-            Limits::DISCOVERY.time,
-            turns.keep(component.pre.instantiate_async(&mut store)),
+        let instantiate =
+            async |store: &mut Store<CallState>| component.pre.instantiate_async(store).await;
+        let made = within(
+            &self.engine,
+            &mut store,
+            &turns,
+            &sandbox.limits,
+            instantiate,
         );
-        let plugin = made.await.ok()?.ok()?;
+        let plugin = made.await.ok()?;
         let is_fit = store.data().is_untouched() && visits.take().is_empty();
         is_fit.then_some(Spare {
             store,
@@ -332,15 +337,17 @@ impl Runtime {
             return;
         };
         let Spare { store, plugin, .. } = &mut spare;
-        let turns = self.limit(store, &Arc::default(), Some(beginning), &sandbox.limits);
-        let _running = self.engine.clock.run();
-        let listed = tokio::time::timeout(
-            LISTING,
-            turns.keep(plugin.holster_plugin_tool().call_list_tools(store)),
-        );
-        let has_listed = matches!(listed.await, Ok(Ok(_)));
+        let limits = Limits {
+            time: LISTING,
+            ..sandbox.limits.clone()
+        };
+        let turns = self.limit(store, &Arc::default(), Some(beginning), &limits);
+        let list = async |store: &mut Store<CallState>| {
+            plugin.holster_plugin_tool().call_list_tools(store).await
+        };
+        let listed = within(&self.engine, store, &turns, &limits, list).await;
         turns.let_others_begin();
-        if has_listed && spare.store.data().is_untouched() {
+        if listed.is_ok() && spare.store.data().is_untouched() {
             spares.put_back(spare, sandbox);
         } else {
             spares.stays_cold.store(true, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
@@ -11,7 +11,7 @@ use rustix::io::retry_on_intr;
 pub(crate) struct NoSwap {
     /// The list of places, which says at no cost that it has changed: once for each change.
     places: File,
-    has_changed: AtomicBool,
+    has_changed: Mutex<bool>,
 }
 
 impl NoSwap {
@@ -27,16 +27,19 @@ impl NoSwap {
     fn listed_in(places: File) -> Self {
         Self {
             places,
-            has_changed: AtomicBool::new(false),
+            has_changed: Mutex::new(false),
         }
     }
 
     /// Whether there has been none since. Some that is gone again counts: what was moved there comes back late.
     pub(crate) fn is_true_still(&self) -> bool {
-        if self.changes().unwrap_or(true) {
-            self.has_changed.store(true, Ordering::Relaxed);
-        }
-        !self.has_changed.load(Ordering::Relaxed)
+        // Whoever asks next must not miss what the list has told once.
+        let mut has_changed = self
+            .has_changed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *has_changed |= self.changes().unwrap_or(true);
+        !*has_changed
     }
 
     fn changes(&self) -> io::Result<bool> {

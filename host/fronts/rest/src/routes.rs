@@ -18,7 +18,7 @@ pub use events::Events;
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
@@ -59,6 +59,7 @@ pub struct Rest {
 /// `/v1`, the page at `/`, `/metrics` and `/health`, with whatever else is behind the same gate, and what has a guard of
 /// its own.
 pub fn router(rest: Rest, gate: Gate, beside: Router, guarded: Router) -> Router {
+    let host = Arc::clone(&rest.host);
     let (rest, gate) = (Arc::new(rest), Arc::new(gate));
     let metrics = Metrics::of(&rest.host).map(Arc::new);
     let go_on = rest.go_on;
@@ -106,9 +107,17 @@ pub fn router(rest: Rest, gate: Gate, beside: Router, guarded: Router) -> Router
         .layer(from_fn_with_state(Arc::clone(&gate), guard))
         .merge(page::routes(gate))
         // Whoever watches over the process has no key.
-        .route("/health", get(async || "ok"))
+        .route("/health", get(health).with_state(host))
         .merge(guarded);
     metrics::counted(routes, metrics)
+}
+
+/// For whoever starts the process again where it does no good any more.
+async fn health(State(host): State<Arc<Host>>) -> Result<&'static str, (StatusCode, String)> {
+    match host.ready() {
+        Ok(()) => Ok("ok"),
+        Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+    }
 }
 
 /// The description of `/v1`.
