@@ -32,9 +32,12 @@ export const calls = [
   ['count', '{"texts":["one","two"]}'],
 ];
 
+/** For whom each call is. */
+export const context = { thread: 'rehearsal', profile: 'rehearsal', deadline: 0n };
+
 /** What a call writes to first in the memory that all calls begin with is copied for it: here, before there is a call. */
 export function warmUp() {
-  for (const [name, args] of calls) call(name, args, { thread: 'rehearsal', profile: 'rehearsal', deadline: 0n });
+  for (const [name, args] of calls) call(name, args, context);
 }
 
 /** @param {{ [name: string]: import('./schema.js').Schema }} properties */

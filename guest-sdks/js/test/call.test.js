@@ -220,7 +220,7 @@ test('a setting that the operator gave wins over the other value', async () => {
 });
 
 test('what is warmed up when the tools are listed changes nothing of the list, and the rehearsals succeed', async () => {
-  const { call, calls, warmUp } = await import('../src/rehearsal.js');
+  const { call, calls, context, warmUp } = await import('../src/rehearsal.js');
   const declared = named(() => 'ready');
   let rehearsed = 0;
   const exported = exportTools(declared, () => {
@@ -229,6 +229,5 @@ test('what is warmed up when the tools are listed changes nothing of the list, a
   });
   assert.deepEqual(exported.listTools(), exportTools(declared).listTools());
   assert.equal(rehearsed, 1);
-  const context = { thread: 'rehearsal', profile: 'rehearsal', deadline: 0n };
   for (const [name, args] of calls) assert.equal((await call(name, args, context)).content.length, 1);
 });

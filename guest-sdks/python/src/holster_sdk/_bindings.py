@@ -7,7 +7,8 @@ host calls the tools; `_ComponentHost` is how the tools reach the host.
 import importlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from componentize_py_types import Err
 from wit_world.exports import tool as contract
@@ -30,23 +31,22 @@ def component(module: str) -> type:
 
     The memory of the interpreter after this is what each call starts from.
     """
-    importlib.import_module(module)
+    author = importlib.import_module(module)
     tools = _answers.Tools(_tool.registered)
     rehearse = _rehearsal()
     exported = _exported(tools, rehearse)
     _host.use(_ComponentHost())
-    _image.settle_at_the_end(rehearse, [tool.function for tool in tools])
+    _image.settle_at_the_end(rehearse, [tool.function for tool in tools], vars(author))
     return exported
 
 
-def _exported(tools: _answers.Tools, warm_up: Callable[[], None] | None = None) -> type:
+def _exported(tools: _answers.Tools, warm_up: Callable[[], None]) -> type:
     definitions = [_definition(tool.definition) for tool in tools]
 
     class Tool:
         def list_tools(self) -> list[Any]:
             # The host asks for this while an instance waits: what its call would write to first is written to now.
-            if warm_up is not None:
-                warm_up()
+            warm_up()
             return definitions
 
         def call(self, name: str, arguments: str, context: Any) -> Any:
@@ -57,6 +57,15 @@ def _exported(tools: _answers.Tools, warm_up: Callable[[], None] | None = None) 
                 raise Err(_error(error)) from None
 
     return Tool
+
+
+@dataclass
+class _Note:
+    text: str
+    size: float
+    kind: Literal["one", "two"]
+    other: str | None = None
+    notes: int = 0
 
 
 def _rehearsal() -> Callable[[], None]:
@@ -70,13 +79,19 @@ def _rehearsal() -> Callable[[], None]:
         """Counts."""
         return {"texts": texts, "size": size}
 
-    tools = [_tool.declared(function, function.__name__) for function in (say, count)]
-    exported = _exported(_answers.Tools(tools))()
+    def copy(note: _Note, notes: list[_Note], marks: dict[str, bool]) -> _Note:
+        """Copies."""
+        return _Note(note.text, note.size, note.kind, notes=len(notes))
+
+    tools = [_tool.declared(function, function.__name__) for function in (say, count, copy)]
+    exported = _exported(_answers.Tools(tools), lambda: None)()
     context = contract.CallContext("rehearsal", "rehearsal", 0)
 
     def rehearse() -> None:
         exported.call("say", '{"text":"ready","number":7}', context)
         exported.call("count", '{"texts":["one","two"]}', context)
+        note = '{"text":"ready","size":0.5,"kind":"one"}'
+        exported.call("copy", f'{{"note":{note},"notes":[{note}],"marks":{{"read":true}}}}', context)
 
     return rehearse
 

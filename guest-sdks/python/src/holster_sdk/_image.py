@@ -4,6 +4,7 @@ A call shares this memory with all others until it writes to it: each page, of 4
 to, and that costs more than most of what a tool does. So what a call would write without need is written here, and what
 it has to write is brought side by side:
 
+- What the interpreter keeps of attributes that the build looked up is given up.
 - Holes between objects are filled, so that what a call makes comes from one place.
 - The code of each function that takes part in every call is moved there too, as the interpreter writes into it.
 - The garbage collector has nothing left to look through.
@@ -44,10 +45,12 @@ class _Arguments(list[str]):
             last_step()
 
 
-def settle_at_the_end(rehearse: Callable[[], None], functions: Iterable[Callable[..., Any]]) -> None:
+def settle_at_the_end(
+    rehearse: Callable[[], None], functions: Iterable[Callable[..., Any]], module: dict[str, Any]
+) -> None:
     """Puts the memory in order when the build has nothing more to do in it.
 
-    `rehearse` does what each call does; `functions` are those of which a call runs one.
+    `rehearse` does what each call does; a call runs one of the `functions`, and `module` has what those call.
     """
     seed = random.seed
     # componentize-py takes it before the last step, and seeds by it at the start of each call. In C it does the same.
@@ -55,7 +58,8 @@ def settle_at_the_end(rehearse: Callable[[], None], functions: Iterable[Callable
 
     def settle() -> None:
         random.seed = seed
-        _settle(rehearse, {function.__code__ for function in functions if isinstance(function, FunctionType)})
+        own = [one for one in gc.get_objects() if isinstance(one, FunctionType) and one.__globals__ is module]
+        _settle(rehearse, {one.__code__ for one in (*own, *functions) if isinstance(one, FunctionType)})
 
     sys.argv = _Arguments(sys.argv or [""])
     sys.argv.at_the_end = settle
@@ -63,6 +67,8 @@ def settle_at_the_end(rehearse: Callable[[], None], functions: Iterable[Callable
 
 def _settle(rehearse: Callable[[], None], codes: set[CodeType]) -> None:
     gc.collect()
+    # It keeps names with it, which calls would give up one by one, wherever they lie.
+    sys._clear_type_cache()
     _kept.append(_filling())
     _move(codes | _codes_of(rehearse))
     for _ in range(_REHEARSALS):
