@@ -147,11 +147,17 @@ pub fn chromium() -> PathBuf {
 }
 
 fn built_components() -> PathBuf {
-    // A test runs from `<target>/<profile>/deps`.
+    // A test runs from `<target>/<profile>/deps`, or from `<target>/<machine>/<profile>/deps` if it was built for a named one.
     let this = std::env::current_exe().expect("a test knows its program");
-    let target = this
-        .ancestors()
-        .nth(3)
-        .expect("cargo builds tests three folders deep");
-    target.join("components")
+    let targets = [3, 4].map(|above| this.ancestors().nth(above));
+    let mut folders = targets
+        .into_iter()
+        .flatten()
+        .map(|target| target.join("components"));
+    folders.find(|folder| folder.is_dir()).unwrap_or_else(|| {
+        panic!(
+            "no components belong to {}; run `cargo xtask components`",
+            this.display()
+        )
+    })
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: the program that is handed out.
+//! `cargo xtask dist`: the program that is handed out. `cargo xtask performance`: how fast it is.
 //!
 //! It is built twice: first so that it counts what it does, then optimised for what it did when it was called as agents call
 //! it. What it never did lies apart from what it did, so that little of the program is ever read into memory.
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::api::Api;
 use crate::setup::llvm::Compiler;
@@ -27,6 +27,12 @@ const UNPACKS: (u32, u32) = (2, 36);
 /// Calls the program as agents do.
 const TRAINING: &str = "tests/training/train.py";
 
+/// The figures, of which this repository keeps the last ones.
+const FIGURES: &str = "host/docs/performance.md";
+
+/// What was counted, in the folder of counts.
+const COUNTED: &str = "profdata";
+
 pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     let toolchain = setup::prepare(workspace)?;
     let compiler = Compiler::find_or_install()?;
@@ -43,13 +49,9 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     println!("dist: building a program that counts what it does");
     let target = folder.join("target");
     let counting = [flag("-Cprofile-generate=", &counts)];
-    let programs = build(
-        workspace,
-        &compiler,
-        &target,
-        &counting,
-        &["holster", "loopback-api"],
-    )?;
+    let mut build = cargo("build", workspace, &compiler, &target, &counting);
+    shell::stream(build.args(["--bin", "holster", "--bin", "loopback-api"]))?;
+    let programs = built(&compiler, &target);
 
     println!("dist: calling it");
     let api = Api::start(&programs.join("loopback-api"))?;
@@ -66,15 +68,41 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     let profile = merge(&compiler, &counts)?;
 
     println!("dist: building it for what it did");
-    let mut optimised = vec![flag("-Cprofile-use=", &profile)];
-    if cfg!(target_os = "linux") {
-        optimised.push(SEPARATED.into());
-        if glibc().is_some_and(|version| version >= UNPACKS) {
-            optimised.push(PACKED.into());
-        }
-    }
-    let target = workspace.target();
-    let programs = build(workspace, &compiler, target, &optimised, &["holster"])?;
+    let program = build_for(&profile, workspace, &compiler)?;
+    println!("dist: {}", program.display());
+    Ok(())
+}
+
+/// Measures the program with the counts of the last `cargo xtask dist`, beside the floor, which is built by the same ones.
+pub(crate) fn performance(workspace: &Workspace) -> Result<()> {
+    let toolchain = setup::prepare(workspace)?;
+    let compiler = Compiler::find_or_install()?;
+    components::build(workspace, &toolchain, &[])?;
+    let counts = workspace.training().join("counts");
+    let profile = counted(&counts).with_context(|| {
+        format!(
+            "there are no counts in {}; run `cargo xtask dist` first",
+            counts.display()
+        )
+    })?;
+    println!("performance: building the program and the bench");
+    build_for(&profile, workspace, &compiler)?;
+    let flags = optimised(&profile);
+    let mut bench = cargo("bench", workspace, &compiler, workspace.target(), &flags);
+    shell::stream(bench.args(["--bench", "calls", "--", "--table", FIGURES]))
+}
+
+/// The profile there is.
+fn counted(counts: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(counts).ok()?;
+    let mut paths = files.filter_map(|file| Some(file.ok()?.path()));
+    paths.find(|path| path.extension() == Some(OsStr::new(COUNTED)))
+}
+
+/// Builds the program for what was counted. Returns where it is.
+fn build_for(profile: &Path, workspace: &Workspace, compiler: &Compiler) -> Result<PathBuf> {
+    let (target, flags) = (workspace.target(), optimised(profile));
+    shell::stream(cargo("build", workspace, compiler, target, &flags).args(["--bin", "holster"]))?;
     let program = target.join("dist/holster");
     // In place of what cargo built without counts. It is not copied: what one process writes at once, the system gives the next
     // one that runs it at once, up to megabytes of program for a byte.
@@ -82,9 +110,20 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
         fs::remove_file(&program)?;
     }
     fs::create_dir_all(target.join("dist"))?;
-    fs::hard_link(programs.join("holster"), &program)?;
-    println!("dist: {}", program.display());
-    Ok(())
+    fs::hard_link(built(compiler, target).join("holster"), &program)?;
+    Ok(program)
+}
+
+/// Flags for a program that does what was counted.
+fn optimised(profile: &Path) -> Vec<OsString> {
+    let mut optimised = vec![flag("-Cprofile-use=", profile)];
+    if cfg!(target_os = "linux") {
+        optimised.push(SEPARATED.into());
+        if glibc().is_some_and(|version| version >= UNPACKS) {
+            optimised.push(PACKED.into());
+        }
+    }
+    optimised
 }
 
 /// The version of this machine's glibc. `None` if it has another standard library of C.
@@ -100,26 +139,26 @@ fn flag(name: &str, path: &Path) -> OsString {
     flag
 }
 
-/// Builds programs with flags for the compiler, which are not for what only runs while they are built. Returns the folder in
-/// which they are.
-fn build(
+/// Builds with flags for the compiler, which are not for what only runs while something is built.
+fn cargo(
+    command: &str,
     workspace: &Workspace,
     compiler: &Compiler,
     target: &Path,
     flags: &[OsString],
-    programs: &[&str],
-) -> Result<PathBuf> {
-    let mut build = Command::new("cargo");
-    build.current_dir(workspace.root());
-    build.args(["build", "--quiet", "--profile", "dist"]);
-    build.args(["--target", &compiler.host, "--target-dir"]);
-    build.arg(target);
-    for program in programs {
-        build.args(["--bin", program]);
-    }
-    build.env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\x1f")));
-    shell::stream(&mut build)?;
-    Ok(target.join(&compiler.host).join("dist"))
+) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(workspace.root());
+    cargo.args([command, "--quiet", "--profile", "dist"]);
+    cargo.args(["--target", &compiler.host, "--target-dir"]);
+    cargo.arg(target);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\x1f")));
+    cargo
+}
+
+/// Where that puts programs.
+fn built(compiler: &Compiler, target: &Path) -> PathBuf {
+    target.join(&compiler.host).join("dist")
 }
 
 /// Makes one profile of what was counted. Its name is that of its content: cargo knows by the name alone that a profile is
@@ -130,7 +169,7 @@ fn merge(compiler: &Compiler, counts: &Path) -> Result<PathBuf> {
     merge.arg("merge").arg(counts).arg("--output").arg(&merged);
     shell::capture(&mut merge)?;
     let hash = blake3::hash(&fs::read(&merged)?).to_hex();
-    let profile = counts.join(format!("{hash}.profdata"));
+    let profile = counts.join(hash.as_str()).with_extension(COUNTED);
     fs::rename(&merged, &profile)?;
     Ok(profile)
 }

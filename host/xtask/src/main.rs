@@ -37,6 +37,7 @@ Usage: cargo xtask COMMAND
   test                  lint, and run every test there is
   lint                  formatting, clippy, licences
   dist                  build the program that is handed out, optimised for what it does most (an hour)
+  performance           measure that program, and write host/docs/performance.md (another half hour)
   help                  this text
 ";
 
@@ -72,6 +73,7 @@ fn run() -> Result<ExitCode> {
         "attacks" => attacks::command(&workspace),
         "test" => test::command(&workspace),
         "dist" => dist::command(&workspace).map(|()| ExitCode::SUCCESS),
+        "performance" => dist::performance(&workspace).map(|()| ExitCode::SUCCESS),
         "lint" => lint::command(&workspace).map(|()| ExitCode::SUCCESS),
         unknown => bail!("there is no command `{unknown}`\n\n{HELP}"),
     }

@@ -192,8 +192,20 @@ fn renamed(component: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     renamed
 }
 
-/// The command as the sources have it now.
+/// The command as the sources have it now, built as this bench is.
 fn built_holster() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let built = this.ancestors().nth(2);
+    let built = built.context("cargo builds a bench two folders deep")?;
+    if built.ends_with("release") {
+        build_holster()?;
+    }
+    let holster = built.join("holster");
+    ensure!(holster.is_file(), "there is no {}", holster.display());
+    Ok(holster)
+}
+
+fn build_holster() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     // With any test beside it, cargo takes the features that tests have, as it did for this bench: else it builds the engine anew.
@@ -201,8 +213,8 @@ fn built_holster() -> Result<PathBuf> {
         .args(["build", "--quiet", "--release", "--workspace"])
         .args(["--bin", "holster", "--test", "architecture"])
         .current_dir(holster_tests::repository());
-    std::io::stderr().write_all(&build.output()?.stderr)?;
-    let holster = crate::folder().with_file_name("release").join("holster");
-    ensure!(holster.is_file(), "there is no {}", holster.display());
-    Ok(holster)
+    let output = build.output()?;
+    std::io::stderr().write_all(&output.stderr)?;
+    ensure!(output.status.success(), "`holster` cannot be built");
+    Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! The same tool, written in each language, is called by bare wasmtime (the floor) and by [`Host::call`], in turns,
 //! in one process. `cargo bench --workspace --bench calls` times both interactively; with `-- --table FILE` it
-//! writes every figure with its bar into a Markdown table, and a plot beside it. Needs the components of `cargo xtask components`.
+//! writes every figure with its bar into a Markdown table, and a plot beside it, as `cargo xtask performance` has it do. Needs the
+//! components of `cargo xtask components`.
 
 #![forbid(unsafe_code)]
 

@@ -23,7 +23,8 @@ pub(crate) struct Ratio {
 const HEAD: &str = "\
 # Performance
 
-Made by `cargo bench --workspace --bench calls -- --table host/docs/performance.md`, after `cargo xtask components`.
+Made by `cargo xtask performance`. Host and floor are built as `cargo xtask dist` builds the program: as a whole, for what it did
+when it was called as agents call it.
 ";
 
 const CALLS: &str = "
