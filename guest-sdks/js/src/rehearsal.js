@@ -24,12 +24,31 @@ const count = tool({
   run: async ({ texts }) => ({ texts, note: null }),
 });
 
-export const { call } = exportTools([say, count]);
+const note = object({ text: { type: 'string' }, size: { type: 'number' }, isNew: { type: 'boolean', default: true } });
+
+// What tools are often made of. Of the engine's own functions many are made when they are first called.
+const sum = tool({
+  name: 'sum',
+  description,
+  input: object({ note, notes: { type: 'array', items: note }, kind: { enum: ['one', 'two'] } }),
+  output: object({ note, texts, sizes: { type: 'object', additionalProperties: { type: 'number' } } }),
+  run({ note, notes, kind }) {
+    const all = [note, ...notes].filter(({ isNew }) => isNew).toSorted((a, b) => a.size - b.size);
+    const sizes = new Map(all.map(({ text, size }) => [text.trim().toLowerCase(), size]));
+    const size = Math.round(all.reduce((sum, { size }) => sum + size, 0) * 100) / 100;
+    const words = all.flatMap(({ text }) => text.split(' ')).toSorted();
+    const text = `${kind}: ${words.join(', ').slice(0, 80).replace(/\s+/g, ' ')}${words.includes('set') ? '!' : ''}`;
+    return { note: { ...note, text, size }, texts: words, sizes: Object.fromEntries(sizes) };
+  },
+});
+
+export const { call } = exportTools([say, count, sum]);
 
 /** The name and the arguments of each call. @type {[string, string][]} */
 export const calls = [
   ['say', '{"text":"ready, set"}'],
   ['count', '{"texts":["one","two"]}'],
+  ['sum', '{"note":{"text":"ready","size":0.5},"notes":[{"text":" and set","size":2,"isNew":false}],"kind":"two"}'],
 ];
 
 /** For whom each call is. */
