@@ -477,17 +477,20 @@ async fn seen_in_chromium(fixture: &Fixture, other: &str) -> Value {
     let mut done = browser.stdin.take().unwrap();
     let mut lines = BufReader::new(browser.stdout.take().unwrap()).lines();
     let watched = async {
-        loop {
+        let seen = loop {
             let line = lines.next_line().await.unwrap();
             match line.as_deref().expect("the script says what it saw") {
                 "end the server" => drop(server.take()),
                 "start the server" => {
                     server = Some(HttpServer::start_at(fixture, url.port().unwrap()));
                 }
-                seen => return serde_json::from_str(seen).unwrap(),
+                seen => break serde_json::from_str(seen).unwrap(),
             }
             done.write_all(b"done\n").await.unwrap();
-        }
+        };
+        // It ends Chromium before itself.
+        browser.wait().await.unwrap();
+        seen
     };
     let seen = tokio::time::timeout(Duration::from_mins(3), watched).await;
     seen.expect("the browser comes to its end")
