@@ -149,11 +149,8 @@ pub fn chromium() -> PathBuf {
 fn built_components() -> PathBuf {
     // A test runs from `<target>/<profile>/deps`, or from `<target>/<machine>/<profile>/deps` if it was built for a named one.
     let this = std::env::current_exe().expect("a test knows its program");
-    let targets = [3, 4].map(|above| this.ancestors().nth(above));
-    let mut folders = targets
-        .into_iter()
-        .flatten()
-        .map(|target| target.join("components"));
+    let targets = this.ancestors().skip(3).take(2);
+    let mut folders = targets.map(|target| target.join("components"));
     folders.find(|folder| folder.is_dir()).unwrap_or_else(|| {
         panic!(
             "no components belong to {}; run `cargo xtask components`",

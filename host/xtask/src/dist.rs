@@ -68,7 +68,7 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     let profile = merge(&compiler, &counts)?;
 
     println!("dist: building it for what it did");
-    let program = build_for(&profile, workspace, &compiler)?;
+    let program = build_program(workspace, &compiler, &optimised(&profile))?;
     println!("dist: {}", program.display());
     Ok(())
 }
@@ -86,8 +86,8 @@ pub(crate) fn performance(workspace: &Workspace) -> Result<()> {
         )
     })?;
     println!("performance: building the program and the bench");
-    build_for(&profile, workspace, &compiler)?;
     let flags = optimised(&profile);
+    build_program(workspace, &compiler, &flags)?;
     let mut bench = cargo("bench", workspace, &compiler, workspace.target(), &flags);
     shell::stream(bench.args(["--bench", "calls", "--", "--table", FIGURES]))
 }
@@ -99,10 +99,14 @@ fn counted(counts: &Path) -> Option<PathBuf> {
     paths.find(|path| path.extension() == Some(OsStr::new(COUNTED)))
 }
 
-/// Builds the program for what was counted. Returns where it is.
-fn build_for(profile: &Path, workspace: &Workspace, compiler: &Compiler) -> Result<PathBuf> {
-    let (target, flags) = (workspace.target(), optimised(profile));
-    shell::stream(cargo("build", workspace, compiler, target, &flags).args(["--bin", "holster"]))?;
+/// Builds the program that is handed out. Returns where it is.
+fn build_program(
+    workspace: &Workspace,
+    compiler: &Compiler,
+    flags: &[OsString],
+) -> Result<PathBuf> {
+    let target = workspace.target();
+    shell::stream(cargo("build", workspace, compiler, target, flags).args(["--bin", "holster"]))?;
     let program = target.join("dist/holster");
     // In place of what cargo built without counts. It is not copied: what one process writes at once, the system gives the next
     // one that runs it at once, up to megabytes of program for a byte.
